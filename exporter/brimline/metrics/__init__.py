@@ -1,0 +1,1 @@
+"""A snapshot turned into Prometheus families."""

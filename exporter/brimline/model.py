@@ -1,0 +1,207 @@
+"""Every noun that flows through a tick; frozen, no behaviour beyond look-ups."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum, StrEnum
+from types import MappingProxyType
+from typing import Final, Protocol
+
+
+class Kind(StrEnum):
+    """What a subject is; the second word of its metrics' names."""
+
+    CONTAINER = "container"
+    CGROUP = "cgroup"
+    PROCESS = "process"
+    HOST = "host"
+
+
+SUBJECT_LABELS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType({
+    Kind.CONTAINER: ("container", "compose_project", "compose_service"),
+    Kind.CGROUP: ("cgroup",),
+    Kind.PROCESS: ("group",),
+    Kind.HOST: (),
+})
+
+
+class Nothing(Enum):
+    """The three kinds of nothing; never mixed, never 0."""
+
+    UNKNOWN = "unknown"  # the source failed
+    GONE = "gone"  # the owning source answered without the subject
+    ABSENT = "absent"  # the field does not exist for this subject
+
+
+class MetricKind(StrEnum):
+    """The Prometheus type of a family."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metric:
+    """One family as it is printed; compared by identity, since each is one literal."""
+
+    name: str
+    help: str
+    kind: MetricKind
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose memory: `labels` hold the values for SUBJECT_LABELS[kind]; `uid` is the incarnation, never a label."""
+
+    kind: Kind
+    name: str
+    labels: tuple[str, ...]
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One tick's time, taken once: seconds since the epoch, and a clock that never jumps."""
+
+    wall: float
+    mono: float
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One metric's values beside its subjects; a subject without a value is not in it.
+
+    `extra` holds, per subject, the values of the metric's labels beyond the subject's own. Sources hand out the same
+    `subjects` and `extra` tuples (by identity) until the topology changes, so readers may cache by identity.
+    """
+
+    metric: Metric
+    subjects: tuple[Subject, ...]
+    values: Sequence[float]
+    extra: tuple[tuple[str, ...], ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """One cgroup in the chain from a subject up to the host, as far as it can be seen; None: the level has none."""
+
+    path: str
+    limit: int | None
+    usage: int | None
+    used: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SourceReport:
+    """What one source read in one tick; with `error` it has no columns."""
+
+    source: str
+    columns: tuple[Column, ...]
+    seconds: float
+    error: str | None = None
+    failed: Mapping[Subject, str] = field(default_factory=dict)  # subjects it knows but could not read, and why
+    info: Mapping[str, str] = field(default_factory=dict)  # labels of brimline_source_info
+    chains: Mapping[Subject, tuple[Level, ...]] = field(default_factory=dict)  # from the subject upwards
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A container whose memory is to be read: where its cgroup is, and what its owner declared."""
+
+    subject: Subject
+    container_id: str
+    main_pid: int  # 0 where the engine runs elsewhere
+    directories: Mapping[str, str]  # controller ("memory", "pressure", "cpu", "cpuacct") -> directory
+    declared_limit: int | None  # label brimline.limit
+    started: float  # epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Everything read in one tick."""
+
+    at: Now
+    reports: tuple[SourceReport, ...]
+
+    def columns(self, metric: Metric) -> tuple[Column, ...]:
+        """Return every column of the metric, whichever source read it."""
+        return tuple(column for report in self.reports for column in report.columns if column.metric is metric)
+
+    def by_subject(self, metric: Metric) -> dict[Subject, float]:
+        """Return the metric's values by subject (a break-down keeps its last row only)."""
+        return {s: v for column in self.columns(metric) for s, v in zip(column.subjects, column.values, strict=True)}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceStatus:
+    """A source's health as the page and the self metrics show it."""
+
+    source: str
+    up: bool
+    seconds: float
+    error: str | None
+    errors_total: int
+    info: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What all readers see until the next tick: the snapshot, the sources' health and the rendered page."""
+
+    snapshot: Snapshot
+    sources: tuple[SourceStatus, ...]
+    ticks: int
+    tick_seconds: float
+    page: bytes  # the data families in the Prometheus text format, without the self metrics
+
+
+class Source(Protocol):
+    """Something that is read once a tick and never raises."""
+
+    name: str
+
+    def read(self, now: Now) -> SourceReport:
+        """Read everything now."""
+        ...
+
+    def close(self) -> None:
+        """Give back every descriptor and thread."""
+        ...
+
+
+class Clock(Protocol):
+    """Where `Now` comes from."""
+
+    def now(self) -> Now:
+        """Return this moment."""
+        ...
+
+
+class Wake(Protocol):
+    """How a source asks for a tick before its time."""
+
+    def __call__(self, reason: str) -> None:
+        """Ask for an early tick."""
+        ...
+
+
+class Poller(Protocol):
+    """Watches descriptors and calls back when one is readable (the event loop, or a fake)."""
+
+    def add(self, fd: int, ready: Callback) -> None:
+        """Call `ready` whenever `fd` is readable."""
+        ...
+
+    def remove(self, fd: int) -> None:
+        """Stop watching `fd`."""
+        ...
+
+
+class Callback(Protocol):
+    """What a poller calls."""
+
+    def __call__(self) -> None:
+        """Handle readiness."""
+        ...

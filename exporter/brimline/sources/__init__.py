@@ -1,0 +1,1 @@
+"""The world turned into readings: one file a source, its options, pure parser and reader."""

@@ -1,0 +1,1 @@
+"""The HTTP face: it reads the view and nothing else."""
