@@ -4,7 +4,7 @@ BrimlineError
 |-- ConfigError      one or more Problems in a file, an environment variable or a flag
 |-- UnitError        a quantity that cannot be read
 `-- SourceError      a source could not be read this time
-    `-- Unreachable  the other side did not answer (a socket, a daemon)
+    `-- UnreachableError  the other side did not answer (a socket, a daemon)
 """
 
 from __future__ import annotations
@@ -44,5 +44,5 @@ class SourceError(BrimlineError):
     """A source could not be read this time."""
 
 
-class Unreachable(SourceError):
+class UnreachableError(SourceError):
     """The other side did not answer in time or not at all."""

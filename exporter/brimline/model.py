@@ -18,12 +18,14 @@ class Kind(StrEnum):
     HOST = "host"
 
 
-SUBJECT_LABELS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType({
-    Kind.CONTAINER: ("container", "compose_project", "compose_service"),
-    Kind.CGROUP: ("cgroup",),
-    Kind.PROCESS: ("group",),
-    Kind.HOST: (),
-})
+SUBJECT_LABELS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
+    {
+        Kind.CONTAINER: ("container", "compose_project", "compose_service"),
+        Kind.CGROUP: ("cgroup",),
+        Kind.PROCESS: ("group",),
+        Kind.HOST: (),
+    }
+)
 
 
 class Nothing(Enum):

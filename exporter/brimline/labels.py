@@ -1,0 +1,36 @@
+"""Makes any text a label value that every scraper, terminal and page can show; sources call it where names enter."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+KEPT: Final = 200
+LONGEST: Final = KEPT + 1 + 8  # what a cut name comes to, so that sanitising twice changes nothing
+
+
+def sanitise(text: str) -> str:
+    r"""Return `text` with nothing unprintable in it and at most LONGEST characters.
+
+    A byte that is no UTF-8 (a surrogate from os.fsdecode) becomes `\xff`; control, format and separator characters
+    become `\x0a`, `\u2028`. A backslash stays as it is: systemd's own unit names hold `\x2d`. A long name keeps its
+    beginning and ends in `~` and a hash of the whole, so that different names stay different.
+    """
+    if len(text) <= LONGEST and text.isprintable():
+        return text
+    escaped = "".join(map(_visible, text[: LONGEST + 1]))
+    if len(escaped) <= LONGEST:
+        return escaped
+    whole = hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
+    return f"{escaped[:KEPT]}~{whole}"
+
+
+def _visible(char: str) -> str:
+    if char.isprintable():
+        return char
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode: the byte plus 0xDC00
+        return f"\\x{code - 0xDC00:02x}"
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
