@@ -7,6 +7,7 @@ from typing import Final
 
 KEPT: Final = 200
 LONGEST: Final = KEPT + 1 + 8  # what a cut name comes to, so that sanitising twice changes nothing
+_BYTE: Final = 0xDC00  # os.fsdecode turns a byte that is no UTF-8 into the byte plus this
 
 
 def sanitise(text: str) -> str:
@@ -29,8 +30,7 @@ def _visible(char: str) -> str:
     if char.isprintable():
         return char
     code = ord(char)
-    if 0xDC80 <= code <= 0xDCFF:  # os.fsdecode: the byte plus 0xDC00
-        return f"\\x{code - 0xDC00:02x}"
-    if code <= 0xFF:
-        return f"\\x{code:02x}"
-    return f"\\u{code:04x}" if code <= 0xFFFF else f"\\U{code:08x}"
+    if code in range(_BYTE + 0x80, _BYTE + 0x100):
+        code -= _BYTE
+    width, letter = (2, "x") if code in range(0x100) else (4, "u") if code in range(0x10000) else (8, "U")
+    return f"\\{letter}{code:0{width}x}"

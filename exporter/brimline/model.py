@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from types import MappingProxyType
@@ -41,6 +41,7 @@ class MetricKind(StrEnum):
 
     GAUGE = "gauge"
     COUNTER = "counter"
+    HISTOGRAM = "histogram"  # of the self metrics only; a column is a gauge or a counter
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,11 +102,12 @@ class SourceReport:
 
     source: str
     columns: tuple[Column, ...]
-    seconds: float
+    seconds: float = 0.0  # how long the read took, by the engine's stopwatch
     error: str | None = None
     failed: Mapping[Subject, str] = field(default_factory=dict)  # subjects it knows but could not read, and why
     info: Mapping[str, str] = field(default_factory=dict)  # labels of brimline_source_info
     chains: Mapping[Subject, tuple[Level, ...]] = field(default_factory=dict)  # from the subject upwards
+    docker_labels: Mapping[Subject, Mapping[str, str]] = field(default_factory=dict)  # by container
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class View:
 
 
 class Source(Protocol):
-    """Something that is read once a tick and never raises."""
+    """Something that is read once a tick. What it raises is a failed read: it costs the source's own series."""
 
     name: str
 
@@ -190,9 +192,9 @@ class Wake(Protocol):
 
 
 class Poller(Protocol):
-    """Watches descriptors and calls back when one is readable (the event loop, or a fake)."""
+    """The event loop as a source sees it: readable descriptors and timers."""
 
-    def add(self, fd: int, ready: Callback) -> None:
+    def add(self, fd: int, ready: Callable[[], None]) -> None:
         """Call `ready` whenever `fd` is readable."""
         ...
 
@@ -200,10 +202,6 @@ class Poller(Protocol):
         """Stop watching `fd`."""
         ...
 
-
-class Callback(Protocol):
-    """What a poller calls."""
-
-    def __call__(self) -> None:
-        """Handle readiness."""
+    def later(self, seconds: float, ready: Callable[[], None]) -> None:
+        """Call `ready` once after some seconds."""
         ...

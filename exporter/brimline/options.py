@@ -40,7 +40,7 @@ def _compile(value: object) -> object:
         raise PydanticCustomError(
             "quantity",
             "{reason}",
-            {"reason": f'"{value}" is no regular expression: {error}; write a literal character as \\ and itself'},
+            {"reason": f'"{value}" is no regular expression: {error}; write \\ before a character meant as it stands'},
         ) from None
 
 

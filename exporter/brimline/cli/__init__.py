@@ -1,1 +1,61 @@
-"""The command line: a file a verb."""
+"""The command line: a file a verb, imported only when it is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Final
+
+import click
+
+# verb -> (module:command, one line)
+VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
+    {
+        "run": ("brimline.cli.run:run", "Measure every interval and serve /metrics."),
+        "check": ("brimline.cli.check:check", "Show every subject against 80 and 85 %; also a Nagios plugin."),
+        "explain": ("brimline.cli.explain:explain", "Say what one subject's memory consists of and what limits it."),
+        "config": ("brimline.cli.config:config", "Check, print or describe the configuration."),
+        "healthcheck": ("brimline.cli.healthcheck:healthcheck", "Ask a running Brimline whether it is healthy."),
+        "version": ("brimline.cli.version:version", "Print the version."),
+        "completion": ("brimline.cli.completion:completion", "Print the completion script of a shell."),
+    }
+)
+
+
+class Verbs(click.Group):
+    """A group that imports a verb when it is named; its help is written from VERBS alone."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the verbs in the order they are introduced."""
+        del ctx
+        return list(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the verb's module and return its command."""
+        del ctx
+        if cmd_name not in VERBS:
+            return None
+        module, _, name = VERBS[cmd_name][0].partition(":")
+        command = getattr(import_module(module), name)
+        return command if isinstance(command, click.Command) else None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the table of verbs."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+
+
+def commands() -> click.Group:
+    """Return the whole command line."""
+    return Verbs(
+        "brimline",
+        help="Keep self-hosted inference services from being OOM-killed: measure, judge, act.",
+        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    )
+
+
+def main() -> None:
+    """Run the command line and exit."""
+    commands().main(prog_name="brimline")

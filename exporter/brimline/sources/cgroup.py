@@ -1,4 +1,4 @@
-"""What is measured of a cgroup and what it means: the metric literals and the formulas, for both versions and both kinds.
+"""What is measured of a cgroup and what it means: the metric literals and the formulas, for both versions and kinds.
 
 Pure: no file is opened here. A container and a bare cgroup have the same measures, each under its own prefix.
 """
@@ -166,6 +166,7 @@ class Facts:
     swap: int | None = None
     refaults: int | None = None
     oom_kills: int | None = None
+    ooms: int | None = None  # rises when the cgroup (v2: or one below it) is out of memory; counts no incidents
     limit_hits: int | None = None
     high_hits: int | None = None
     hierarchical_limit: int | None = None  # v1: already the least over ancestors, the hidden ones too

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 CONTROLLERS: Final = ("memory", "cpu", "cpuacct")
+_V1: Final = frozenset(CONTROLLERS)
 PRESSURE: Final = "pressure"
 _USUAL_MOUNT: Final = "/sys/fs/cgroup"
 _MAX_DEPTH: Final = 10  # kubepods.slice/…/pod/container/… is 6; nested engines add a few
@@ -39,14 +40,14 @@ class Trees:
 
 
 def parse_mountinfo(text: str) -> tuple[Mount, ...]:
-    """Return the cgroup mounts of a /proc/PID/mountinfo, in its order (proc(5): fields up to ` - `, then type, source, options)."""
+    """Return the cgroup mounts of a mountinfo, in its order (proc(5): fields, ` - `, then type, source, options)."""
     mounts = []
     for line in text.splitlines():
         left, _, right = line.partition(" - ")
         fields, tail = left.split(" "), right.split(" ")
         match tail[0]:
             case "cgroup":
-                controllers = frozenset(tail[2].split(",")) if len(tail) > 2 else frozenset()  # noqa: PLR2004 - field 3
+                controllers = frozenset(tail[2].split(",")) & _V1 if len(tail) > 2 else frozenset()  # noqa: PLR2004 - field 3
                 mounts.append(Mount(_unescape(fields[3]), _unescape(fields[4]), 1, controllers))
             case "cgroup2":
                 mounts.append(Mount(_unescape(fields[3]), _unescape(fields[4]), 2, frozenset()))
@@ -105,7 +106,7 @@ def choose(mounts: Iterable[Mount], membership: Mapping[str, str], v2_controller
 
 
 def join(mount: Mount, path: str) -> str | None:
-    """Return the directory of cgroup `path` under the mount; None where it lies outside or a name space hides it (`..`)."""
+    """Return the directory of cgroup `path` under the mount; None where it lies outside or a name space hides it."""
     if ".." in path.split("/") or ".." in mount.root.split("/"):
         return None
     inside = posixpath.relpath(path, mount.root)
@@ -158,7 +159,7 @@ class Cgroupfs:
         """
         by_pid = self._directories(self._membership(str(pid))) if pid else {}
         found = {
-            c: d for c, path in by_pid.items() if (d := trim_to_container(path, container_id)) and os.path.isdir(d)
+            c: d for c, path in by_pid.items() if (d := trim_to_container(path, container_id)) and Path(d).is_dir()
         }
         if "memory" in found or self.trees is None:
             return found
@@ -186,7 +187,7 @@ class Cgroupfs:
         """Return controller -> directory for one path below the trees' roots, where it exists."""
         assert self.trees is not None  # noqa: S101 - only called with paths out of the trees
         every = {c: posixpath.normpath(f"{m.point}/{path}") for c, m in self.trees.mounts.items()}
-        return {c: d for c, d in every.items() if os.path.isdir(d)}
+        return {c: d for c, d in every.items() if Path(d).is_dir()}
 
     def chain(self, directory: str) -> tuple[str, ...]:
         """Return the memory directories from this one up to, and without, the top of the tree."""
@@ -249,11 +250,11 @@ def holds(directory: str, pid: int) -> bool:
 
 
 def _glob(top: str, pattern: str) -> Iterator[str]:
-    """Yield the paths below `top` that match; `**` crosses levels (Path.glob stats every file, this only directories)."""
+    """Yield the paths below `top` that match; `**` crosses levels. Path.glob would stat every file."""
     level = [""]
     for part in pattern.split("/"):
         if part == "**":
-            level = [posixpath.relpath(d, top) for d in walk(top) if not level[0] or d.startswith(f"{top}/{level[0]}")]
+            level += [posixpath.relpath(d, top) for base in level for d in walk(f"{top}/{base}")]
             continue
         matches = re.compile(translate(part)).match
         level = [

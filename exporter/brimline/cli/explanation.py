@@ -1,0 +1,125 @@
+"""One subject explained: which number each tool shows, the sum, the limits, the pressure. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from textwrap import wrap
+from typing import Final
+
+from brimline.cli import table
+from brimline.cli.limits import limits
+from brimline.cli.table import Cell, Heading
+from brimline.cli.verdict import verdict
+from brimline.model import Kind, Subject
+from brimline.standing import Measures, Row, State, qualified
+from brimline.units import format_bytes, format_duration, format_ratio
+
+# measure, what it is called, who shows it or what it holds
+_CGROUP: Final = (
+    ("memory_used_bytes", "used", "Brimline; what the OOM killer is left with"),
+    ("memory_working_set_bytes", "working set", "docker stats, kubectl top, cAdvisor"),
+    ("memory_usage_bytes", "usage", "systemctl status, memory.current, the kernel"),
+    ("memory_anon_bytes", "anonymous", "container_memory_rss of cAdvisor"),
+    ("memory_shmem_bytes", "shared memory", 'part of "cache" everywhere, never droppable'),
+    ("memory_file_bytes", "page cache", 'cAdvisor\'s cache, "buff/cache" of free'),
+    ("memory_mapped_file_bytes", "mapped files", "model weights (safetensors, GGUF) by mmap"),
+    ("memory_kernel_bytes", "kernel", "slab, stacks, page tables"),
+    ("memory_swap_bytes", "swap", "container_memory_swap of cAdvisor"),
+    ("memory_largest_process_bytes", "largest RSS", "the top line of top, ps, htop"),
+    ("memory_peak_bytes", "peak usage", "highest since its start, not current"),
+)
+_PROCESS: Final = (
+    ("memory_pss_bytes", "PSS", "smem; shared pages divided among sharers"),
+    ("memory_rss_bytes", "RSS, summed", "top, ps, htop; counts shared pages each time"),
+    ("memory_uss_bytes", "USS", "what would be free if they all exited"),
+    ("memory_largest_process_bytes", "largest RSS", "the top line of top, ps, htop"),
+    ("memory_swap_bytes", "swap", "VmSwap of /proc/PID/status"),
+)
+_HOST: Final = (
+    ("memory_used_bytes", "used", "Brimline; total - available"),
+    ("memory_available_bytes", "available", '"available" of free -m'),
+    ("memory_total_bytes", "total", "MemTotal"),
+    ("memory_swap_total_bytes", "swap, total", '"Swap" of free -m'),
+    ("memory_swap_free_bytes", "swap, free", '"Swap" of free -m'),
+)
+DEFINITIONS: Final = {Kind.CONTAINER: _CGROUP, Kind.CGROUP: _CGROUP, Kind.PROCESS: _PROCESS, Kind.HOST: _HOST}
+
+
+def explanation(row: Row, measures: Measures, room: int, *, colour: bool) -> list[str]:
+    """Return the whole text."""
+    sentence = wrap(verdict(row, measures), room, initial_indent="  ", subsequent_indent="  ")
+    lines = [_title(row), *sentence]
+    if row.state is State.UNKNOWN and row.reason:
+        return lines
+    sections = (
+        _numbers(row, measures, room, colour=colour),
+        _sum(row.subject, measures),
+        limits(row, measures, room, colour=colour),
+        list(_pressure(row.subject, measures)),
+    )
+    for section in sections:
+        if section:
+            lines += ["", *section]
+    return lines
+
+
+def _title(row: Row) -> str:
+    subject = row.subject
+    if subject.kind is Kind.CONTAINER and subject.labels[2]:
+        return f"{qualified(subject)}, service {subject.labels[2]} of compose project {subject.labels[1]}"
+    return qualified(subject)
+
+
+def _numbers(row: Row, measures: Measures, room: int, *, colour: bool) -> list[str]:
+    heads = (Heading("MEMORY"), Heading("BYTES", right=True), Heading("OF LIMIT", right=True), Heading("SHOWN BY"))
+    lines = []
+    for measure, word, shown in DEFINITIONS[row.subject.kind]:
+        value = measures.get(row.subject, measure)
+        if value is not None:
+            share = format_ratio(value / row.limit) if row.limit else "-"
+            lines.append([Cell(word), Cell(format_bytes(value)), Cell(share), Cell(shown)])
+    return table.render(heads, lines, room, colour=colour)
+
+
+def _sum(subject: Subject, measures: Measures) -> list[str]:
+    """Return the way from usage to used, as far as the parts are known."""
+    usage, working, used = (measures.get(subject, f"memory_{m}_bytes") for m in ("usage", "working_set", "used"))
+    if usage is None or working is None or used is None:
+        return []
+    parts = (
+        ("usage", usage),
+        ("- inactive file cache", usage - working),
+        ("- active file cache, slab", working - used),
+    )
+    sums = [*parts, ("= used", used)]
+    swap = measures.get(subject, "memory_swap_bytes")
+    if swap:
+        sums += [("+ swap", swap), ("= held", used + swap)]
+    return [f"{word:<26}  {format_bytes(value):>9}" for word, value in sums]
+
+
+def _pressure(subject: Subject, measures: Measures) -> Iterator[str]:
+    some, full = (measures.get(subject, f"memory_pressure_{which}_ratio") for which in ("some", "full"))
+    if some is not None and full is not None:
+        yield f"pressure     some {format_ratio(some)}, full {format_ratio(full)} of the last 10 s waited for memory"
+    high = measures.get(subject, "memory_high_bytes")
+    if high is not None:
+        yield f"memory.high  {format_bytes(high)}: above it the kernel throttles and kills nothing"
+    hits = measures.get(subject, "memory_limit_hits_total")
+    if hits is not None:
+        yield f"limit hits   {hits:.0f} since its start"
+    kills = measures.get(subject, "memory_oom_kills_total")
+    if kills is not None:
+        # One reading has nothing to compare with: the count begins with it.
+        told = (
+            f"{kills:.0f}"
+            if kills
+            else f"counted by a running Brimline: brimline_{subject.kind}_memory_oom_kills_total"
+        )
+        yield f"OOM kills    {told}"
+    room = measures.get(subject, "memory_available_bytes")
+    if room is not None and subject.kind is not Kind.HOST:
+        yield f"left         {format_bytes(room)} can still be allocated"
+    started = measures.get(subject, "start_time_seconds")
+    if started is not None:
+        yield f"started      {format_duration(max(measures.at - started, 0))} ago"

@@ -1,0 +1,200 @@
+"""The configuration: the parts' own options put together, and how flags, variables and the file become one.
+
+Precedence: flag, then environment, then file, then default. Everything has a default.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from brimline import mistakes, units
+from brimline.options import Bytes, Duration, Options, Ratio
+from brimline.sources.docker import DockerOptions
+from brimline.sources.groups import GroupOptions, ProcessOptions
+
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+(?:%\w+)?\]|[^\s:\[\]/]*):([0-9]{1,5})", re.ASCII)
+_HIGHEST_PORT: Final = 65_535
+PORT: Final = 12_746
+
+
+def split_address(text: str) -> tuple[str, int]:
+    """Read `host:port`, `[::1]:port` or `:port` (every address of this machine: the host is empty)."""
+    found = _ADDRESS.fullmatch(text)
+    if found is None or int(found[2]) > _HIGHEST_PORT:
+        raise _refusal(f'"{text}" is no address; write {_likely_address(text)}')
+    return found[1].strip("[]"), int(found[2])
+
+
+def _likely_address(text: str) -> str:
+    if text.isdecimal() and int(text) <= _HIGHEST_PORT:
+        return f'":{text}" for every address of this machine, "127.0.0.1:{text}" for this machine only'
+    if re.fullmatch(r"[\w.-]+", text, re.ASCII):
+        return f'"{text}:{PORT}"'
+    if text.count(":") > 1 and "[" not in text and "/" not in text:
+        return f'"[{text}]:{PORT}"'
+    return f'"127.0.0.1:{PORT}", "[::1]:{PORT}" or ":{PORT}"'
+
+
+def _refusal(reason: str) -> PydanticCustomError:
+    return PydanticCustomError("quantity", "{reason}", {"reason": reason})
+
+
+def _address(text: str) -> str:
+    split_address(text)
+    return text
+
+
+def _interval(seconds: float) -> float:
+    if not 0.1 <= seconds <= 300:  # noqa: PLR2004 - an early wake's shortest distance; Prometheus's look-back
+        raise _refusal(f"{units.spell_duration(seconds)} is out of range; write 100ms to 5m, such as 5s")
+    return seconds
+
+
+def _url_path(text: str) -> str:
+    if not re.fullmatch(r"/[\w./~-]*", text, re.ASCII):
+        raise _refusal(f'"{text}" is no path; write it with a leading "/", such as "/metrics"')
+    return text
+
+
+def _telemetry_path(text: str) -> str:
+    if text == "/" or text.startswith("/-/"):
+        raise _refusal(f'"{text}" is taken; write another path, such as "/metrics"')
+    return _url_path(text)
+
+
+def _url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise _refusal(f'"{text}" is no address of a page; write "https://host/path"')
+    return text
+
+
+def _some_address(addresses: tuple[str, ...]) -> tuple[str, ...]:
+    if not addresses:
+        raise _refusal(f'no address to listen on; write at least one, such as "127.0.0.1:{PORT}"')
+    return addresses
+
+
+Address: TypeAlias = Annotated[str, AfterValidator(_address)]
+
+
+class AloneConfig(Options):
+    """Brimline as a guest beside one service, without Docker and without the host's files."""
+
+    limit: Bytes | None = None
+    """Memory of this container where its cgroup cannot be read, such as 2GiB."""
+
+
+class SourcesConfig(Options):
+    """What is measured."""
+
+    docker: DockerOptions = DockerOptions()
+    cgroups: tuple[str, ...] = ("system.slice/*.service",)
+    """Cgroups to measure, as globs below the cgroup root; a leading ! excludes, [] is off."""
+    processes: tuple[GroupOptions, ...] = ()
+    """Named groups of processes."""
+    presets: tuple[str, ...] = ProcessOptions().presets
+    """Servers found by their command line where they run outside containers; [] is off."""
+    pss_budget: Ratio = ProcessOptions().pss_budget
+    """Share of one core that reading PSS may use."""
+    host: bool = True
+    """Measure the host's own memory."""
+    alone: AloneConfig = AloneConfig()
+
+    @field_validator("processes", "presets", "pss_budget")
+    @classmethod
+    def _suits_the_source(cls, value: object, info: ValidationInfo) -> object:
+        """Ask the process source's own options, so that its rules are written once."""
+        name = "groups" if info.field_name == "processes" else str(info.field_name)
+        try:
+            return getattr(ProcessOptions.model_validate({name: value}), name)
+        except ValidationError as error:
+            raise _refusal(mistakes.sentence(error.errors()[0])) from None
+
+    @property
+    def process(self) -> ProcessOptions:
+        """Return the process source's own options."""
+        return ProcessOptions(groups=self.processes, presets=self.presets, pss_budget=self.pss_budget)
+
+
+class LimitsConfig(Options):
+    """Limits Brimline puts on itself."""
+
+    fds: int = Field(default=4096, ge=0)
+    """Files kept open between readings; beyond it they are opened each time."""
+    series: int = Field(default=100_000, ge=1)
+    """Series served at most; the rest is dropped and counted."""
+
+
+class CompatConfig(Options):
+    """Names of other exporters."""
+
+    cadvisor: bool = False
+    """Serve cAdvisor's names and labels too."""
+
+
+class WebConfig(Options):
+    """The HTTP face."""
+
+    listen_address: Annotated[tuple[Address, ...], AfterValidator(_some_address)] = (f"127.0.0.1:{PORT}",)
+    """Where to listen: host:port, [::1]:port, or :port for every address."""
+    telemetry_path: Annotated[str, AfterValidator(_telemetry_path)] = "/metrics"
+    """Path of the metrics."""
+    external_url: Annotated[str, AfterValidator(_url)] | None = None
+    """Address under which browsers reach Brimline, where a proxy stands before it."""
+    route_prefix: Annotated[str, AfterValidator(_url_path)] | None = None
+    """Prefix of every path; by default the path of external_url."""
+    enable_lifecycle: bool = False
+    """Allow POST /-/reload."""
+
+    @property
+    def addresses(self) -> tuple[tuple[str, int], ...]:
+        """Return every listen address as (host, port); an empty host is every address of this machine."""
+        return tuple(split_address(text) for text in self.listen_address)
+
+
+class LogConfig(Options):
+    """What is written to standard error."""
+
+    level: Literal["debug", "info", "warn", "error"] = "info"
+    """Least level that is written."""
+    format: Literal["logfmt", "json"] = "logfmt"
+    """Form of each line."""
+
+
+class PathConfig(Options):
+    """Where the kernel's files are mounted; for a sidecar that sees the host's elsewhere."""
+
+    procfs: str = "/proc"
+    """Mount point of proc."""
+    cgroupfs: str = "/sys/fs/cgroup"
+    """Mount point of the cgroup file systems."""
+
+
+class Config(Options):
+    """Everything a person can set."""
+
+    interval: Annotated[Duration, AfterValidator(_interval)] = 5.0
+    """Time between readings."""
+    sources: SourcesConfig = SourcesConfig()
+    limits: LimitsConfig = LimitsConfig()
+    compat: CompatConfig = CompatConfig()
+    web: WebConfig = WebConfig()
+    log: LogConfig = LogConfig()
+    path: PathConfig = PathConfig()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A valid configuration, and for every leaf where its value was written."""
+
+    config: Config
+    origins: Mapping[str, str]
+    file: str | None

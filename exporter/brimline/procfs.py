@@ -1,0 +1,186 @@
+"""The one /proc parser: pure parsers from bytes, then one class that reads the files below a root it is given.
+
+Nothing here takes a decision; a file that is missing, hidden or gone raises its OSError.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_KTHREAD: Final = 0x00200000  # PF_KTHREAD, include/linux/sched.h
+_LONGEST_CMDLINE: Final = 16_384  # a command line may hold megabytes; what names a service stands at its front
+_READ: Final = 4096
+
+# proc_pid_stat(5), counted from the state, which follows the closing parenthesis of the name.
+_STATE, _PPID, _FLAGS, _UTIME, _STIME, _START, _RSS, _STACK = 0, 1, 6, 11, 12, 19, 21, 25
+
+
+@dataclass(frozen=True, slots=True)
+class Stat:
+    """A process's line in stat. `start` is in clock ticks since boot; `image` changes with every exec."""
+
+    comm: bytes
+    state: str
+    ppid: int
+    kernel: bool
+    cpu_ticks: int
+    start: int
+    rss_pages: int
+    image: tuple[bytes, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Pressure:
+    """A pressure file: shares of the last 10 s as ratios, totals in seconds; `full` is missing in old cpu files."""
+
+    some_ratio: float
+    some_seconds: float
+    full_ratio: float | None
+    full_seconds: float | None
+
+
+def parse_statm(raw: bytes) -> int:
+    """Return the resident pages of a statm line; 0 for a zombie or a kernel thread."""
+    return int(raw.split(b" ", 2)[1])
+
+
+def parse_stat(raw: bytes) -> Stat:
+    """Read a stat line; the name may hold spaces, parentheses, newlines and any byte, so its last `)` ends it.
+
+    `image` is the name and the stack's address, which exec draws anew; it reads 0 without ptrace rights (do_task_stat).
+    """
+    opening, closing = raw.index(b"("), raw.rindex(b")")
+    comm = raw[opening + 1 : closing]
+    fields = raw[closing + 2 :].split(b" ", _STACK + 1)
+    return Stat(
+        comm=comm,
+        state=fields[_STATE].decode("ascii"),
+        ppid=int(fields[_PPID]),
+        kernel=bool(int(fields[_FLAGS]) & _KTHREAD),
+        cpu_ticks=int(fields[_UTIME]) + int(fields[_STIME]),
+        start=int(fields[_START]),
+        rss_pages=int(fields[_RSS]),
+        image=(comm, fields[_STACK]),
+    )
+
+
+def parse_cmdline(raw: bytes) -> tuple[str, ...]:
+    """Return the arguments; a process that rewrote its title leaves padding behind, which is dropped."""
+    text = raw.rstrip(b"\0 ").decode("utf-8", "surrogateescape")
+    return tuple(text.split("\0")) if text else ()
+
+
+def parse_cgroup(raw: bytes) -> tuple[str, ...]:
+    """Return the different cgroup paths of a process, its memory controller's first, then the v2 one (cgroups(7))."""
+    ranked = []
+    for line in raw.decode("utf-8", "surrogateescape").splitlines():
+        _, controllers, path = (*line.split(":", 2), "", "")[:3]
+        rank = 0 if "memory" in controllers.split(",") else 2 if controllers else 1
+        ranked.append((rank, path))
+    return tuple(dict.fromkeys(path for _, path in sorted(ranked, key=lambda item: item[0]) if path))
+
+
+def parse_nspid_depth(raw: bytes) -> int:
+    """Return in how many pid name spaces the process of a status file is seen from this /proc; 1 is our own."""
+    found = re.search(rb"^NSpid:([\t 0-9]*)$", raw, re.MULTILINE)
+    return max(1, len(found[1].split())) if found else 1
+
+
+def parse_meminfo(raw: bytes, keys: Iterable[str]) -> dict[str, int]:
+    """Return the wanted keys in bytes; a key this kernel lacks is not in the answer."""
+    wanted = {key.encode() for key in keys}
+    found = {}
+    for line in raw.splitlines():
+        key, colon, rest = line.partition(b":")
+        if colon and key in wanted:
+            found[key.decode()] = int(rest.split()[0]) * 1024  # `kB` there means 1024 bytes
+    return found
+
+
+def parse_vmstat(raw: bytes, key: str) -> int | None:
+    """Return one whole line's number, None where it is not (or not wholly) in this text."""
+    found = re.search(rb"^" + re.escape(key.encode()) + rb" (\d+)\n", raw, re.MULTILINE)
+    return int(found[1]) if found else None
+
+
+def parse_pressure(raw: bytes) -> Pressure:
+    """Read `some avg10=1.50 avg60=.. avg300=.. total=12345` and `full ...`; totals are microseconds (psi.rst)."""
+    lines = {}
+    for line in raw.decode("ascii").splitlines():
+        name, *pairs = line.split(" ")
+        values = dict(pair.split("=", 1) for pair in pairs)
+        lines[name] = (float(values["avg10"]) / 100, int(values["total"]) / 1e6)
+    some, full = lines["some"], lines.get("full", (None, None))
+    return Pressure(some_ratio=some[0], some_seconds=some[1], full_ratio=full[0], full_seconds=full[1])
+
+
+def parse_boot_time(raw: bytes) -> int:
+    """Return `btime` of /proc/stat: when the machine booted, in seconds since the epoch."""
+    found = re.search(rb"^btime (\d+)$", raw, re.MULTILINE)
+    if found is None:
+        raise ValueError("no line `btime` in stat")
+    return int(found[1])
+
+
+class Procfs:
+    """The files below one /proc."""
+
+    def __init__(self, root: str = "/proc") -> None:
+        self.root = root
+        self.page_size = os.sysconf("SC_PAGE_SIZE")
+        self.ticks_per_second = os.sysconf("SC_CLK_TCK")
+
+    def listing(self) -> list[str]:
+        """Return every name in the root, processes and others."""
+        return os.listdir(self.root)  # noqa: PTH208 - Path.iterdir makes an object per process: 5 times the cost
+
+    def path(self, *parts: str | int) -> str:
+        """Return the path of a file below the root."""
+        return "/".join((self.root, *map(str, parts)))
+
+    def open_statm(self, pid: int) -> int:
+        """Open a statm to be kept: the descriptor stays with this very process, and answers ESRCH when it is gone."""
+        return os.open(f"{self.root}/{pid}/statm", os.O_RDONLY | os.O_CLOEXEC)
+
+    def stat(self, pid: int) -> Stat:
+        """Read a process's stat."""
+        return parse_stat(self._read(pid, "stat"))
+
+    def cmdline(self, pid: int) -> tuple[str, ...]:
+        """Read a process's arguments. This takes its mmap lock and may hang while it is stuck at its limit."""
+        return parse_cmdline(self._read(pid, "cmdline", _LONGEST_CMDLINE))
+
+    def cgroup(self, pid: int) -> tuple[str, ...]:
+        """Read the cgroup paths of a process."""
+        return parse_cgroup(self._read(pid, "cgroup"))
+
+    def nspid_depth(self, pid: int) -> int:
+        """Read in how many pid name spaces a process is seen."""
+        return parse_nspid_depth(self._read(pid, "status"))
+
+    def owner(self, pid: int) -> int:
+        """Return the effective user id (root for a process that may not be dumped, proc(5))."""
+        return os.stat(f"{self.root}/{pid}").st_uid  # noqa: PTH116 - a Path per process costs more than the call
+
+    def boot_time(self) -> int:
+        """Read when the machine booted; it moves when the clock is set."""
+        return parse_boot_time(Path(self.root, "stat").read_bytes())
+
+    def boot_id(self) -> str:
+        """Read the random name of this boot; empty where it is hidden."""
+        try:
+            return Path(self.root, "sys/kernel/random/boot_id").read_text("ascii").strip()
+        except OSError:
+            return ""
+
+    def _read(self, pid: int, name: str, size: int = _READ) -> bytes:
+        fd = os.open(f"{self.root}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            return os.read(fd, size)
+        finally:
+            os.close(fd)

@@ -1,0 +1,212 @@
+"""The cgroup source: Docker's targets and globs in, one report a tick out; between ticks it hears the kernel's alarms.
+
+It opens a cgroup once per incarnation and never asks Docker anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Final
+
+from brimline.errors import SourceError
+from brimline.fds import FdBudget
+from brimline.model import Clock, Column, Kind, Level, Now, SourceReport, Subject, Target, Wake
+from brimline.procfs import Procfs
+from brimline.sources.cgroup import KINDS
+from brimline.sources.cgroup_open import Dialect
+from brimline.sources.cgroup_roll import Roll
+from brimline.sources.cgroup_slot import REST_SECONDS, Slot
+from brimline.sources.cgroup_table import Columns
+from brimline.sources.cgroup_v1 import CgroupV1
+from brimline.sources.cgroup_v2 import CgroupV2
+from brimline.sources.cgroupfs import Cgroupfs
+from brimline.sources.host import HostFacts
+from brimline.sources.oom import OomLedger, attribute
+from brimline.sources.watch import Watch
+
+_SPREAD: Final = 16  # the slow files come round after 1/16 ... 16/16 of their period: no tick reads them all
+_V1_LOOKS: Final = 6  # the v1 eventfd fires before the kill is counted: look again after 2, 4, ... 64 ms
+_FIRST_LOOK_SECONDS: Final = 0.002
+
+
+class CgroupSource:
+    """Every measured cgroup: `read` is the tick's, the alarms are the kernel's."""
+
+    name = "cgroup"
+
+    def __init__(  # noqa: PLR0913 - the parts it is made of
+        self,
+        *,
+        fs: Cgroupfs,
+        globs: Sequence[str],
+        procfs: Procfs,
+        fds: FdBudget,
+        watch: Watch,
+        clock: Clock,
+        wake: Wake,
+        targets: Callable[[], Sequence[Target]],
+        host: Callable[[], HostFacts | None],
+        kills: OomLedger,
+    ) -> None:
+        self._fs = fs
+        self._procfs = procfs
+        self._watch = watch
+        self._clock = clock
+        self._wake = wake
+        self._dialect: Dialect = CgroupV1() if fs.trees is not None and fs.trees.version == 1 else CgroupV2()
+        self._roll = Roll(fs, globs, self._dialect, fds)
+        self._whole = fs.is_whole()
+        self._boot_time = procfs.boot_time()
+        self._started_at = clock.now().wall
+        self._columns = {kind: Columns(kind, ()) for kind in KINDS}
+        self._chains: dict[Subject, tuple[Level, ...]] = {}
+        self._ticked_at: float | None = None
+        self._targets = targets
+        self._host = host
+        self._kills = kills
+
+    def read(self, now: Now) -> SourceReport:
+        """Read everything now."""
+        host = self._host()
+        if self._fs.trees is None:
+            raise SourceError("no memory controller; mount the host's cgroup tree and name it in --path.cgroupfs")
+        if host is None:
+            raise SourceError("the host's memory is unknown, and with it every limit; see source host")
+        changed = self._follow(self._targets(), now)
+        for ancestor in self._roll.ancestors.values():
+            ancestor.read(now.mono)
+        for kind in KINDS:
+            for slot in self._roll.slots(kind):
+                changed |= not self._read(slot, now, host)
+        if changed:
+            self._columns = {k: Columns(k, [s.subject for s in self._roll.slots(k)]) for k in KINDS}
+        self._kills.settle(now, self._main_alive)
+        self._kills.confirm(lambda kind, uid: self._roll.get(kind, uid) is not None, now)
+        self._ticked_at = now.mono
+        return SourceReport(
+            self.name,
+            tuple(self._build(host)),
+            failed=dict(self._roll.failed),
+            info={"version": f"v{self._dialect.version}", "events": self._events()},
+            chains=self._chains.copy(),
+        )
+
+    def next_look(self) -> float | None:
+        """Return in how many seconds the fastest-filling cgroup should be looked at again."""
+        filling = [s.fill for kind in KINDS for s in self._roll.slots(kind) if s.fill.rate > 0.0]
+        return min((t for f in filling if (t := f.seconds_to_next_level()) is not None), default=None)
+
+    def limits_changed(self, subject: Subject) -> None:
+        """Docker says that a container's limits were updated: read them at the next tick."""
+        if (slot := self._roll.get(subject.kind, subject.uid)) is not None:
+            slot.rest_due = float("-inf")
+            self._wake("limits")
+
+    def told_of_oom(self, subject: Subject) -> None:
+        """Docker says that the kernel killed something in this container: look whether the kernel counts it."""
+        self._kills.told(subject, self._clock.now())
+        self._look(subject.kind, subject.uid, 0)
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        self._roll.close(lambda slot: slot.close(self._watch, self._dialect))
+        self._watch.close()
+
+    def _follow(self, targets: Sequence[Target], now: Now) -> bool:
+        changes = self._roll.follow(targets, now)
+        for slot in changes.closed:
+            self._close(slot, now)
+        for i, slot in enumerate(changes.opened):
+            self._begin(slot, i, now)
+        return bool(changes.opened or changes.closed)
+
+    def _begin(self, slot: Slot, place: int, now: Now) -> None:
+        subject = slot.subject
+        try:
+            slot.read_hot(now.mono)
+        except OSError:
+            return  # the tick reads it again and says why
+        born = slot.target.started > self._started_at if slot.target else self._ticked_at is not None
+        self._kills.begin(subject, slot.cgroup.facts.oom_kills or 0, newborn=born)
+        slot.spread = REST_SECONDS * (place % _SPREAD + 1) / _SPREAD
+        slot.arm(
+            self._watch,
+            self._dialect,
+            out_of_memory=partial(self._look, subject.kind, subject.uid, _V1_LOOKS * (self._dialect.version == 1)),
+            near=partial(self._look, subject.kind, subject.uid, 0),
+        )
+
+    def _read(self, slot: Slot, now: Now, host: HostFacts) -> bool:
+        """Read one cgroup; tell whether it is still there."""
+        try:
+            slot.read_hot(now.mono)
+            if now.mono >= slot.rest_due:
+                slot.read_rest(self._procfs, self._boot_time, host.total, now.mono)
+                self._chains[slot.subject] = slot.chain()
+        except OSError as error:
+            self._roll.lost(slot, error)
+            self._close(slot, now)
+            return False
+        self._account(slot, now)
+        slot.refresh(host.swap_free or 0, now.mono)
+        return True
+
+    def _close(self, slot: Slot, now: Now) -> None:
+        slot.close(self._watch, self._dialect)
+        self._chains.pop(slot.subject, None)
+        self._kills.gone(slot.subject, now)
+
+    def _build(self, host: HostFacts) -> Iterator[Column]:
+        for kind in KINDS:
+            slots = self._roll.slots(kind)
+            ceiling = host.available if host.available is not None else host.total
+            available = [min(slot.room(), ceiling) for slot in slots]
+            yield from self._columns[kind].build([slot.row for slot in slots], available)
+        yield from self._kills.columns()
+
+    def _look(self, kind: Kind, uid: str, looks: int) -> None:
+        """Look at one cgroup because the kernel or Docker called; ask for a tick if it matters."""
+        slot = self._roll.get(kind, uid)
+        if slot is None:
+            return
+        now = self._clock.now()
+        try:
+            slot.read_hot(now.mono)
+        except OSError:
+            self._wake("removed")
+            return
+        if self._account(slot, now):
+            self._wake("oom")
+        elif slot.crossed():
+            self._wake("level")
+        if looks:
+            wait = _FIRST_LOOK_SECONDS * 2 ** (_V1_LOOKS - looks)
+            self._watch.later(wait, partial(self._look, kind, uid, looks - 1))
+
+    def _account(self, slot: Slot, now: Now) -> bool:
+        """Take in a rise of the kernel's count of kills, with whose limit it was."""
+        kills = slot.cgroup.facts.oom_kills
+        if kills is None or not self._kills.rose(slot.subject, kills):
+            return False
+        since = self._ticked_at if self._ticked_at is not None else float("-inf")
+        above = [a.was_out_of_memory(since, now.mono) for a in slot.above]
+        cause = attribute(own=slot.oom_rose_at >= since, ancestor=any(above), whole=self._whole)
+        self._kills.observe(slot.subject, kills, cause, now)
+        return True
+
+    def _main_alive(self, subject: Subject) -> bool:
+        slot = self._roll.get(subject.kind, subject.uid)
+        if slot is None or slot.target is None or not slot.target.main_pid:
+            return slot is not None
+        try:
+            return self._procfs.stat(slot.target.main_pid).state not in "ZX"
+        except (OSError, ValueError, IndexError):
+            return False
+
+    def _events(self) -> str:
+        """Say how kills are noticed: by event, by polling alone, or some so and some so."""
+        heard = {slot.heard for kind in KINDS for slot in self._roll.slots(kind)}
+        if len(heard) == 1:
+            return "event" if heard == {True} else "poll"
+        return "mixed" if heard else "none"

@@ -1,0 +1,85 @@
+"""When to look again before the next tick: where the next level lies, how fast it comes, and the v1 alarm set on it.
+
+Pure but for the alarms, which go through Watch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from brimline.sources.cgroup import ALERT_AT, RESTART_AT
+from brimline.sources.watch import Watch
+
+LEVELS: Final = (ALERT_AT, RESTART_AT)
+_FADE: Final = 0.5  # a fill rate is remembered, halved by every tick that is slower
+_LOOKS_BEFORE: Final = 2.0  # look again after half of the time that is left: a leak may get steeper
+_MOVED: Final = 0.02  # an alarm follows the page cache when that moved by this share of the limit
+
+
+def level_of(ratio: float) -> int:
+    """Return how many levels the ratio is above."""
+    return sum(ratio > level for level in LEVELS)
+
+
+class Fill:
+    """How fast one cgroup fills, and so when to look at it again."""
+
+    __slots__ = ("_at", "_ratio", "rate")
+
+    def __init__(self) -> None:
+        self._at = self._ratio = 0.0
+        self.rate = 0.0  # share of the limit a second
+
+    def note(self, ratio: float, mono: float) -> None:
+        """Take in a reading that changed."""
+        if self._at and mono > self._at:
+            self.rate = max((ratio - self._ratio) / (mono - self._at), self.rate * _FADE)
+        self._at, self._ratio = mono, ratio
+
+    def seconds_to_next_level(self) -> float | None:
+        """Return when to look again so that the next level, at last the limit, is not overrun; None: not filling."""
+        if self.rate <= 0.0:
+            return None
+        ahead = next((level for level in (*LEVELS, 1.0) if level > self._ratio), None)
+        return None if ahead is None else (ahead - self._ratio) / self.rate / _LOOKS_BEFORE
+
+
+class Thresholds:
+    """The v1 eventfds on memory.usage_in_bytes at which the next levels of one cgroup are crossed.
+
+    The kernel compares usage, which holds droppable cache; so the alarm stands at level + what is droppable now, and
+    where that is beyond the limit (the cache gives way first) there is none and the fill rate must do.
+    """
+
+    __slots__ = ("_armed", "_directory", "_ready", "_watch", "refused")
+
+    def __init__(self, watch: Watch, directory: str, ready: Callable[[], None]) -> None:
+        self._watch = watch
+        self._directory = directory
+        self._ready = ready
+        self._armed: dict[float, tuple[int, int]] = {}  # level -> (bytes, eventfd)
+        self.refused = False
+
+    def arm(self, *, limit: int, room: int, swap: int, droppable: int) -> None:
+        """Set the alarms for the state just read."""
+        for level in LEVELS:
+            wanted = int(level * (limit + room)) - swap + droppable
+            at, event = self._armed.get(level, (0, None))
+            if event is not None and abs(wanted - at) <= _MOVED * limit:
+                continue
+            self._watch.forget_event(event)
+            self._armed.pop(level, None)
+            if not 0 < wanted < limit or self.refused:
+                continue
+            event = self._watch.on_event(self._directory, "memory.usage_in_bytes", str(wanted), self._ready)
+            if event is None:
+                self.refused = True
+            else:
+                self._armed[level] = (wanted, event)
+
+    def disarm(self) -> None:
+        """Take all alarms back."""
+        for _, event in self._armed.values():
+            self._watch.forget_event(event)
+        self._armed.clear()

@@ -1,0 +1,202 @@
+"""The ledger of OOM kills: counts what the kernel counts, says whose limit it was, and outlives the cgroup.
+
+Order of trust: a rise of the kernel's oom_kill, then Docker's oom event, then a fresh OOMKilled flag. An exit code is
+no evidence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import product
+from typing import Final
+
+from brimline.model import Column, Kind, Now, Subject
+from brimline.sources.cgroup import KINDS, MEMORY_OOM_KILLS, OOM_KILLS_BY_CAUSE
+
+OUTLIVES_SECONDS: Final = 3600.0
+SETTLE_SECONDS: Final = 1.0  # a victim needs up to 50 ms to be gone after the kernel counted its kill
+SAME_KILL_SECONDS: Final = 5.0  # Docker's event follows the kernel's count by less
+LINGER_SECONDS: Final = 10.0  # and its inspected OOMKilled flag the removal of the cgroup by less
+
+_Uid = tuple[Kind, str]
+_Labels = tuple[Kind, tuple[str, ...]]
+
+
+class Cause(StrEnum):
+    """Whose limit was hit."""
+
+    OWN_LIMIT = "own_limit"
+    ANCESTOR = "ancestor"
+    HOST = "host"
+    UNKNOWN = "unknown"
+
+
+class Victim(StrEnum):
+    """What died."""
+
+    MAIN = "main"
+    WORKER = "worker"
+
+
+_PAIRS: Final = tuple(product(Cause, Victim))
+
+
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """The tuples handed out, the same objects until a label set comes or goes."""
+
+    subjects: Mapping[Kind, tuple[Subject, ...]]
+    broken_down: tuple[Subject, ...]
+    extra: tuple[tuple[str, ...], ...]
+
+
+def attribute(*, own: bool, ancestor: bool, whole: bool) -> Cause:
+    """Return the cause of a kill from which levels were out of memory since the last look.
+
+    `whole`: every level up to the host is in view, so that no level out of memory means the host was.
+    """
+    match (own, ancestor):
+        case (True, False):
+            return Cause.OWN_LIMIT
+        case (False, True):
+            return Cause.ANCESTOR
+        case (False, False) if whole:
+            return Cause.HOST
+        case _:
+            return Cause.UNKNOWN
+
+
+@dataclass(slots=True)
+class _Incarnation:
+    """One cgroup's life: the kernel's count when last seen, and kills whose victim is not yet known."""
+
+    subject: Subject
+    counted: int
+    rose_at: float = float("-inf")
+    ended: float | None = None
+    victims: list[Cause] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Total:
+    """What outlives: one per label set."""
+
+    subject: Subject
+    kills: int = 0
+    by_cause: Counter[tuple[Cause, Victim]] = field(default_factory=Counter)
+    gone_since: float | None = None
+
+
+class OomLedger:
+    """Kills per label set; an incarnation that already ran when Brimline started begins at 0."""
+
+    def __init__(self) -> None:
+        self._incarnations: dict[_Uid, _Incarnation] = {}
+        self._totals: dict[_Labels, _Total] = {}
+        self._doubts: dict[_Uid, float] = {}  # when Docker told of an OOM that the kernel's count does not show yet
+        self._layout: _Layout | None = None
+
+    def begin(self, subject: Subject, kills: int, *, newborn: bool) -> None:
+        """Start an incarnation; what the kernel counted before Brimline looked is no fresh kill."""
+        total = self._totals.setdefault((subject.kind, subject.labels), _Total(subject))
+        total.subject, total.gone_since = subject, None
+        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, 0 if newborn else kills)
+        self._layout = None
+
+    def rose(self, subject: Subject, kills: int) -> bool:
+        """Tell whether the kernel counts more kills than when last seen."""
+        incarnation = self._incarnations.get((subject.kind, subject.uid))
+        return incarnation is not None and kills > incarnation.counted
+
+    def observe(self, subject: Subject, kills: int, cause: Cause, now: Now) -> None:
+        """Take in a rise of the kernel's count."""
+        incarnation = self._incarnations[subject.kind, subject.uid]
+        fresh, incarnation.counted, incarnation.rose_at = kills - incarnation.counted, kills, now.mono
+        self._doubts.pop((subject.kind, subject.uid), None)
+        self._total(subject).kills += fresh
+        incarnation.victims += [cause] * fresh
+
+    def told(self, subject: Subject, now: Now) -> None:
+        """Docker says there was an OOM here; it counts only where the kernel's own count cannot be read any more."""
+        incarnation = self._incarnations.get((subject.kind, subject.uid))
+        if incarnation is None or now.mono - incarnation.rose_at <= SAME_KILL_SECONDS:
+            return
+        if incarnation.ended is None:
+            self._doubts[subject.kind, subject.uid] = now.mono
+        else:
+            self._count_unseen(incarnation, now)
+
+    def gone(self, subject: Subject, now: Now) -> None:
+        """Note that the cgroup is removed; Docker's word on how it ended may come a moment later."""
+        incarnation = self._incarnations.get((subject.kind, subject.uid))
+        if incarnation is None or incarnation.ended is not None:
+            return
+        incarnation.ended = now.mono
+        if self._doubts.pop((subject.kind, subject.uid), None) is not None:
+            self._count_unseen(incarnation, now)
+
+    def settle(self, now: Now, main_alive: Callable[[Subject], bool]) -> None:
+        """Name the victims of recent kills, close what ended, forget what is gone for an hour."""
+        for uid, incarnation in list(self._incarnations.items()):
+            if incarnation.victims:
+                died = incarnation.ended is not None or not main_alive(incarnation.subject)
+                if died or now.mono - incarnation.rose_at >= SETTLE_SECONDS:
+                    _name_victims(incarnation, self._total(incarnation.subject), main_died=died)
+            if incarnation.ended is not None and now.mono - incarnation.ended >= LINGER_SECONDS:
+                self._close(uid, now)
+        for labels, total in list(self._totals.items()):
+            if total.gone_since is not None and now.mono - total.gone_since > OUTLIVES_SECONDS:
+                del self._totals[labels]
+                self._layout = None
+
+    def confirm(self, readable: Callable[[Kind, str], bool], now: Now) -> None:
+        """Drop the doubts about incarnations whose count could be read again since and did not rise."""
+        for (kind, uid), since in list(self._doubts.items()):
+            if readable(kind, uid) and now.mono - since >= SETTLE_SECONDS:
+                del self._doubts[kind, uid]
+
+    def columns(self) -> Iterator[Column]:
+        """Return the totals of both kinds, and the containers' break-down with every cause pre-set to 0."""
+        layout = self._layout or self._lay_out()
+        for kind in KINDS:
+            subjects = layout.subjects[kind]
+            if subjects:
+                totals = [self._totals[kind, s.labels].kills for s in subjects]
+                yield Column(MEMORY_OOM_KILLS[kind], subjects, totals)
+        if layout.broken_down:
+            counts = [
+                self._totals[Kind.CONTAINER, s.labels].by_cause[pair]
+                for s in layout.subjects[Kind.CONTAINER]
+                for pair in _PAIRS
+            ]
+            yield Column(OOM_KILLS_BY_CAUSE, layout.broken_down, counts, layout.extra)
+
+    def _count_unseen(self, incarnation: _Incarnation, now: Now) -> None:
+        """Count one kill that only Docker saw: the cgroup went with its count before it could be read."""
+        self._total(incarnation.subject).kills += 1
+        incarnation.victims.append(Cause.UNKNOWN)
+        incarnation.rose_at = now.mono
+
+    def _close(self, uid: _Uid, now: Now) -> None:
+        subject = self._incarnations.pop(uid).subject
+        if not any((i.subject.kind, i.subject.labels) == (uid[0], subject.labels) for i in self._incarnations.values()):
+            self._total(subject).gone_since = now.mono
+
+    def _total(self, subject: Subject) -> _Total:
+        return self._totals[subject.kind, subject.labels]
+
+    def _lay_out(self) -> _Layout:
+        subjects = {k: tuple(t.subject for (kind, _), t in self._totals.items() if kind is k) for k in KINDS}
+        broken_down = tuple(s for s in subjects[Kind.CONTAINER] for _ in _PAIRS)
+        self._layout = _Layout(subjects, broken_down, tuple(_PAIRS) * len(subjects[Kind.CONTAINER]))
+        return self._layout
+
+
+def _name_victims(incarnation: _Incarnation, total: _Total, *, main_died: bool) -> None:
+    """Count the last kill as the main process where that died, all others as workers."""
+    for i, cause in enumerate(reversed(incarnation.victims)):
+        total.by_cause[cause, Victim.MAIN if main_died and i == 0 else Victim.WORKER] += 1
+    incarnation.victims.clear()

@@ -1,0 +1,175 @@
+"""The front page: every subject's memory as a bar against the two levels, and how the sources fare.
+
+Plain HTML without a script; every name passes `escape`, and a policy header forbids whatever is not on this page.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from html import escape
+from importlib import resources
+from typing import Final
+
+from aiohttp import web
+
+from brimline import __version__
+from brimline.model import Kind, SourceStatus, Subject, View
+from brimline.sources.cgroup import ALERT_AT, RESTART_AT
+from brimline.standing import Measures, Row, State, rows, stopped
+from brimline.units import format_bytes, format_duration, format_ratio
+from brimline.web.face import Face
+from brimline.web.once import Once
+
+_ICON: Final = (
+    "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 2h12v12H2z' "
+    "fill='%23ccc'/%3E%3Cpath d='M2 6h12v8H2z' fill='%232c7a4b'/%3E%3Cpath d='M1 4h14' stroke='%23b3261e'/%3E%3C/svg%3E"
+)
+_MARKS: Final = f"M{ALERT_AT * 100:g} 0V8M{RESTART_AT * 100:g} 0V8"
+_STATES: Final = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.NORMAL)
+
+
+class Landing:
+    """Answers `/`."""
+
+    def __init__(self, face: Face, once: Once, *, telemetry_path: str) -> None:
+        self._face = face
+        self._once = once
+        self._style = resources.files("brimline.web").joinpath("landing.css").read_text("utf-8")
+        self._links = {telemetry_path[1:]: "Metrics", "-/healthy": "Health", "-/ready": "Readiness"}
+        digest = base64.b64encode(hashlib.sha256(self._style.encode()).digest()).decode()
+        self._policy = (
+            f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; "
+            "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+
+    async def get(self, _: web.Request) -> web.Response:
+        """Answer with the page of the last view."""
+        view, fresh = self._face.view, self._face.fresh()
+        if view is None:
+            body = self._page('<p class="loud">The first reading is under way; load this page again.</p>', fresh=True)
+        else:
+            body = await self._once.of(view, ("landing", fresh), lambda: self._of(view, fresh=fresh))
+        headers = {"Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
+        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
+
+    def _of(self, view: View, *, fresh: bool) -> bytes:
+        return self._page(draw(view, fresh=fresh), fresh=fresh)
+
+    def _page(self, content: str, *, fresh: bool) -> bytes:
+        links = "".join(f'<a href="{escape(path)}">{name}</a>' for path, name in self._links.items())
+        return (
+            '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Brimline</title>'
+            '<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f'<link rel="icon" href="{_ICON}"><style>{self._style}</style></head>'
+            f'<body class="{"fresh" if fresh else "stale"}"><header><h1>Brimline</h1>'
+            f'<span class="dim">memory, before the OOM killer</span><nav aria-label="Endpoints">{links}</nav></header>'
+            f"<main>{content}</main><footer>Brimline {escape(__version__)}</footer></body></html>\n"
+        ).encode()
+
+
+def draw(view: View, *, fresh: bool) -> str:
+    """Return the page's content. Pure."""
+    measures = Measures(view)
+    found = rows(measures)
+    idle = stopped(measures)
+    at = datetime.fromtimestamp(view.snapshot.at.wall, UTC)
+    when = f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M:%S} UTC</time>'
+    return "".join(
+        (
+            *([] if fresh else [f'<p class="loud"><strong>Stale.</strong> Nothing was read since {when}.</p>']),
+            *(_failure(source) for source in view.sources if not source.up),
+            f'<p class="summary">{_summary(found, len(idle))}</p>',
+            *_subjects(found, idle),
+            *_sources(view.sources),
+            f'<p class="dim">Read at {when}, tick {view.ticks}, in {_short(view.tick_seconds)}.</p>',
+        )
+    )
+
+
+def _failure(source: SourceStatus) -> str:
+    why = escape(source.error or "no reason given")
+    return f'<p class="loud"><strong>Source {escape(source.source)} failed:</strong> {why}</p>'
+
+
+def _summary(found: list[Row], idle: int) -> str:
+    counts = Counter(row.state for row in found)
+    parts = [f"<b>{counts[state]} {state}</b>" for state in _STATES if counts[state]]
+    return ", ".join([*parts, *([f"{idle} stopped"] if idle else [])])
+
+
+def _subjects(found: list[Row], idle: Iterable[tuple[Subject, int | None]]) -> Iterator[str]:
+    lines = [*map(_line, found), *(_stopped_line(subject, code) for subject, code in idle)]
+    yield "<h2>Memory used</h2>"
+    if not any(row.subject.kind is not Kind.HOST for row in found):
+        yield (
+            "<p>No container, systemd service or process group is measured yet. Start a container, let Brimline reach "
+            "Docker's socket and the host's cgroup tree, or name what to measure under <code>sources</code> in the "
+            "configuration; <code>brimline config print --effective</code> shows what it looks for now.</p>"
+        )
+    if lines:
+        levels = f"{ALERT_AT * 100:g} % (warning) and {RESTART_AT * 100:g} % (critical)"
+        yield f'<p class="legend">The marks stand at {levels} of what each may use, swap included.</p>'
+        yield f'<ol class="subjects">{"".join(lines)}</ol>'
+
+
+def _line(row: Row) -> str:
+    name = _name(row.subject)
+    if row.ratio is None:
+        why = escape(row.reason or "its memory could not be read")
+        return f'<li class="unknown">{name}<span class="why">{why}</span><span class="state">unknown</span></li>'
+    return (
+        f'<li class="{row.state}">{name}{_bar(row.ratio)}<span class="ratio">{format_ratio(row.ratio)}</span>'
+        f'<span class="bytes">{_amount(row)}</span><span class="state">{row.state}</span></li>'
+    )
+
+
+def _stopped_line(subject: Subject, code: int | None) -> str:
+    why = "" if code is None else f"exit code {code}"
+    return f'<li class="stopped">{_name(subject)}<span class="why">{why}</span><span class="state">stopped</span></li>'
+
+
+def _name(subject: Subject) -> str:
+    detail = [str(subject.kind)] if subject.kind is not Kind.HOST else ["all of this machine"]
+    if subject.kind is Kind.CONTAINER:
+        detail += [part for part in subject.labels[1:] if part]
+    name = subject.name if subject.kind is not Kind.HOST else "host"
+    return f'<span class="name"><b>{escape(name)}</b><span>{escape(" / ".join(detail))}</span></span>'
+
+
+def _bar(ratio: float) -> str:
+    width = min(max(ratio, 0.0), 1.0) * 100
+    return (
+        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="track" width="100" height="8"/><rect class="fill" width="{width:.1f}" height="8"/>'
+        f'<path d="{_MARKS}"/></svg>'
+    )
+
+
+def _amount(row: Row) -> str:
+    used = "" if row.used is None else format_bytes(row.used)
+    if not row.limited:
+        return f"{used} <b>no limit</b>" if row.subject.kind is not Kind.HOST else used
+    return used if row.limit is None else f"{used} of {format_bytes(row.limit)}"
+
+
+def _sources(sources: Iterable[SourceStatus]) -> Iterator[str]:
+    yield '<h2>Sources</h2><ul class="sources">'
+    for source in sources:
+        state, word = ("up", "reading") if source.up else ("down", "failed")
+        facts = [_short(source.seconds), *(f"{key} {value}" for key, value in source.info.items() if value)]
+        if source.errors_total:
+            facts.append(f"{source.errors_total} failed reads so far")
+        error = "" if source.up else f'<span class="error">{escape(source.error or "")}</span>'
+        yield (
+            f'<li class="{state}"><b>{escape(source.source)}</b><span class="state">{word}</span>'
+            f'<span class="dim">{escape(", ".join(facts))}</span>{error}</li>'
+        )
+    yield "</ul>"
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else format_duration(seconds)

@@ -1,0 +1,34 @@
+"""What is made of a view on request: made once in a thread, shared by all who ask until the next tick."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Hashable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar, cast
+
+from brimline.model import View
+
+T = TypeVar("T")
+
+
+class Once:
+    """Remembers what was made of the last view; a client that leaves does not cancel what others wait for."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="brimline-web")
+        self._view: View | None = None
+        self._made: dict[Hashable, asyncio.Future[object]] = {}
+
+    async def of(self, view: View, key: Hashable, make: Callable[[], T]) -> T:
+        """Return `make()` as it was made first for this view and key."""
+        if view is not self._view:
+            self._view, self._made = view, {}
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = asyncio.get_running_loop().run_in_executor(self._thread, make)
+        return cast("T", await asyncio.shield(made))
+
+    def close(self) -> None:
+        """Give back the thread."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
