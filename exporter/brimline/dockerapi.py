@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import threading
 from collections.abc import Callable, Mapping
 from contextlib import closing
@@ -175,6 +176,8 @@ class DockerApi:
 def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APIClient, Answer]:
     from docker import APIClient  # noqa: PLC0415 - imported only where Docker is used
 
+    _knock(host, timeout)
+
     def client(api_version: str) -> APIClient:  # with a version given the constructor asks nothing
         return APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
 
@@ -185,6 +188,14 @@ def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APICli
         raise SourceError(f'{host}: /version has no "ApiVersion"; is this socket Docker\'s?')
     chosen = negotiate(version["ApiVersion"], version.get("MinAPIVersion") or None)
     return client(chosen), version
+
+
+def _knock(host: str, timeout: float) -> None:
+    # The SDK loses its socket where connecting fails (docker/docker-py pull request 3356), once at each attempt.
+    if host.startswith("unix://"):
+        with socket.socket(socket.AF_UNIX) as one:
+            one.settimeout(timeout)
+            one.connect(f"/{host.removeprefix('unix://').lstrip('/')}")
 
 
 def _tls(environ: Mapping[str, str]) -> TLSConfig | bool:

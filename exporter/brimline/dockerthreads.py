@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from brimline.errors import UnreachableError
@@ -42,30 +43,30 @@ class Calls:
         self._limit = limit
         self._free = threading.Semaphore(limit)
 
-    def start(self, work: Callable[[], None]) -> None:
-        """Run `work` in a thread of its own."""
+    def start(self, work: Callable[[], Callable[[], None]]) -> None:
+        """Run `work` in a thread of its own; what it returns is called when the thread counts as free again."""
         if not self._free.acquire(blocking=False):
             raise UnreachableError(f"{self._limit} earlier calls still wait for an answer; is the engine alive?")
         threading.Thread(target=self._run, args=(work,), name="brimline-docker", daemon=True).start()
 
-    def _run(self, work: Callable[[], None]) -> None:
+    def _run(self, work: Callable[[], Callable[[], None]]) -> None:
         try:
-            work()
+            announce = work()
         finally:
             self._free.release()
+        announce()
 
     async def result(self, work: Callable[[], T], timeout: float) -> T:  # noqa: ASYNC109 - the thread cannot be cancelled
         """Return what `work` returns, or raise what it raises, or TimeoutError."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
 
-        def settle() -> None:
+        def settle() -> Callable[[], None]:
             try:
                 value = work()
             except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-                _post(loop, _fail, future, error)
-            else:
-                _post(loop, _fulfil, future, value)
+                return partial(_post, loop, _fail, future, error)
+            return partial(_post, loop, _fulfil, future, value)
 
         self.start(settle)
         async with asyncio.timeout(timeout):
@@ -124,15 +125,15 @@ class EventStream:
         if self._response is not None:
             cut(self._response)
 
-    def pump(self) -> None:
-        """Read until the stream ends (in a thread)."""
+    def pump(self) -> Callable[[], None]:
+        """Read until the stream ends (in a thread); return how the loop is told."""
         try:
             guarded(f"{self._host}: events", self._read)
             end: Exception = StreamEndError(f"{self._host}: the event stream ended", silent=False)
         except Exception as error:  # noqa: BLE001 - raised again by `arrivals`
             silent = self._response is not None and time.monotonic() - self._heard >= self._idle
             end = StreamEndError(str(error), silent=True) if silent else error
-        _post(self._loop, self._finish, end)
+        return partial(_post, self._loop, self._finish, end)
 
     def _read(self) -> None:
         url = f"{self._client.base_url}/v{self._client.api_version}/events"

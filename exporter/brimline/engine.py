@@ -10,7 +10,6 @@ import gc
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -24,11 +23,13 @@ STALE_INTERVALS: Final = 3
 _FREEZE_SECONDS: Final = 60.0  # a collection pauses for 6-14 ms with a thousand containers: not at every change
 
 
-class Foresight(Protocol):
-    """A source that can tell when it should be looked at again."""
+class Sources(Protocol):
+    """What is read in a tick, in this order, and when it should be read again."""
+
+    readers: dict[str, Source]
 
     def next_look(self) -> float | None:
-        """Return in how many seconds; None: the interval will do."""
+        """Return in how many seconds something should be looked at again; None: the interval will do."""
         ...
 
 
@@ -43,29 +44,24 @@ class SystemClock:
 class Engine:
     """The loop and what it last saw. Holds no source's knowledge and makes no decision."""
 
-    def __init__(
-        self,
-        *,
-        interval: float,
-        sources: Mapping[str, Source],
-        foresight: Foresight,
-        renderer: Renderer,
-        self_metrics: SelfMetrics,
-        clock: Clock,
-    ) -> None:
-        self.interval = interval
+    def __init__(self, *, self_metrics: SelfMetrics, clock: Clock) -> None:
         self.view: View | None = None
-        self.self_metrics = self_metrics
-        self._sources = sources
-        self._foresight = foresight
-        self._renderer = renderer
+        self._self_metrics = self_metrics
         self._clock = clock
         self._errors: Counter[str] = Counter()
         self._ticks = 0
         self._cause: str | None = None
         self._woken = asyncio.Event()
-        self._subjects = 0
+        self._series = 0
         self._frozen_at = float("-inf")
+
+    def use(self, sources: Sources, renderer: Renderer, interval: float) -> None:
+        """Read these sources from the next tick on."""
+        self._sources = sources
+        self._renderer = renderer
+        self._interval = interval
+        if self.view is not None:
+            self.wake("reload")
 
     def wake(self, reason: str) -> None:
         """Ask for a tick before its time."""
@@ -76,12 +72,12 @@ class Engine:
         """Tell whether the loop still ticks."""
         if self.view is None:
             return False
-        return self._clock.now().mono - self.view.snapshot.at.mono <= STALE_INTERVALS * self.interval
+        return self._clock.now().mono - self.view.snapshot.at.mono <= STALE_INTERVALS * self._interval
 
     def tick(self, now: Now, cause: str = "interval") -> View:
         """Read everything once and make the next view."""
         began = time.perf_counter()
-        reports = tuple(self._read(name, source, now) for name, source in self._sources.items())
+        reports = tuple(self._read(name, source, now) for name, source in self._sources.readers.items())
         snapshot = Snapshot(now, reports)
         page = self._renderer.render(snapshot)
         self._ticks += 1
@@ -92,7 +88,7 @@ class Engine:
             tick_seconds=time.perf_counter() - began,
             page=page.body,
         )
-        self.self_metrics.ticked(view, cause=cause, dropped=page.dropped)
+        self._self_metrics.ticked(view, cause=cause, dropped=page.dropped)
         self.view = view
         self._freeze(now, page.series)
         return view
@@ -109,8 +105,8 @@ class Engine:
     async def _rest(self) -> None:
         """Sleep until the next tick is due."""
         await asyncio.sleep(SHORTEST_SECONDS)
-        look = self._foresight.next_look()
-        due = self.interval if look is None else min(self.interval, look)
+        look = self._sources.next_look()
+        due = self._interval if look is None else min(self._interval, look)
         if due <= SHORTEST_SECONDS:
             self._cause = self._cause or "filling"
             return
@@ -118,14 +114,14 @@ class Engine:
             async with asyncio.timeout(due - SHORTEST_SECONDS):
                 await self._woken.wait()
         except TimeoutError:
-            if due < self.interval:
+            if due < self._interval:
                 self._cause = self._cause or "filling"
 
     def _read(self, name: str, source: Source, now: Now) -> SourceReport:
         began = time.perf_counter()
         try:
             report = source.read(now)
-        except Exception as error:  # a source's read: it costs its own series and nothing else
+        except Exception as error:  # noqa: BLE001 - a source's read: it costs its own series and nothing else
             if not self._errors[name]:
                 _log.exception("source %s failed", name)
             report = SourceReport(name, (), error=f"{error}" or type(error).__name__)
@@ -144,7 +140,7 @@ class Engine:
 
     def _freeze(self, now: Now, series: int) -> None:
         """Take what now lives long out of the collector's sight, after the topology changed."""
-        if series != self._subjects and now.mono - self._frozen_at >= _FREEZE_SECONDS:
-            self._subjects, self._frozen_at = series, now.mono
+        if series != self._series and now.mono - self._frozen_at >= _FREEZE_SECONDS:
+            self._series, self._frozen_at = series, now.mono
             gc.collect()
             gc.freeze()

@@ -73,8 +73,8 @@ def _document(
         problems.append(Problem(origin, f'no file "{mistakes.one_line(name)}"; write the path of one that exists'))
     except OSError as error:
         problems.append(Problem(name, f"cannot be read: {error.strerror or error}"))
-    except UnicodeDecodeError as error:
-        problems.append(Problem(name, f"byte {error.start + 1} is no UTF-8; save the file as UTF-8"))
+    except UnicodeDecodeError:
+        problems.append(Problem(name, "no UTF-8; save the file as UTF-8"))
     except ConfigError as error:
         problems.extend(error.problems)
     return name, nothing

@@ -123,6 +123,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class HostFacts:
+    """What the cgroup formulas need of the host; None: this kernel does not say (MemAvailable came with 3.14)."""
+
+    total: int
+    available: int | None
+    swap_free: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """Everything read in one tick."""
 

@@ -78,7 +78,7 @@ def parse_ratio(text: str) -> float:
     """Read `85%` or `0.85`; a bare number above 1 is refused, and so is `1`, which could mean either."""
     text = _short(text, "85%")
     if found := _PERCENT.fullmatch(text):
-        return float(found[1]) / 100
+        return float(f"{found[1]}e-2")
     if not _BARE.fullmatch(text):
         raise UnitError(f'"{text}" is no ratio; write "85%" or "0.85"')
     if text == "1":
@@ -125,9 +125,8 @@ def spell_bytes(value: int) -> str:
 
 
 def spell_ratio(value: float) -> str:
-    """Write a ratio as `85%`, or as a plain number where no short percentage is exact."""
-    percent = f"{value * 100:.10f}".rstrip("0").rstrip(".") + "%"
-    return percent if parse_ratio(percent) == value else f"{value:.20f}".rstrip("0")
+    """Write a ratio as `85%`, to twelve decimal places."""
+    return f"{value * 100:.12f}".rstrip("0").rstrip(".") + "%"
 
 
 def spell_duration(seconds: float) -> str:

@@ -42,6 +42,7 @@ _UNEXPECTED: Final[Mapping[str, str]] = MappingProxyType(
         "mapping values are not allowed": 'a second ":" in one entry; put a text that holds ": " in quotes',
         "did not find expected '-' indicator": 'a list ends here without its indentation; start each entry with "- "',
         "did not find expected key": "this line is indented like nothing above it; align it with its neighbours",
+        "did not find expected node content": 'a value is missing here, or a "[" or "{" above is not closed',
         "could not find expected ':'": 'a key without ":"; write "key: value"',
     }
 )
@@ -72,17 +73,15 @@ def _at(name: str, position: tuple[int, int]) -> str:
 def parse(text: str, name: str) -> Document:
     """Read one YAML document; raise ConfigError with every mistake that can be told apart."""
     if len(text) > LONGEST:
-        raise ConfigError([Problem(f"{name}:1:1", f"{len(text)} characters; keep a file under {LONGEST}")])
+        raise ConfigError([Problem(f"{name}:1:1", f"longer than {LONGEST} characters; split the file")])
+    if found := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        raise ConfigError([_character_problem(found.start(), text, name)])
     builder = _Builder(name)
     try:
         for event in yaml.parse(text, Loader=_LOADER):
             builder.take(event, text)
     except yaml.MarkedYAMLError as error:
         builder.problems.append(_syntax_problem(error, text, name))
-    except yaml.reader.ReaderError as error:
-        builder.problems.append(_character_problem(error.position, text, name))
-    except UnicodeEncodeError as error:
-        builder.problems.append(_character_problem(error.start, text, name))
     except _StopError:
         pass
     if builder.problems:

@@ -11,17 +11,16 @@ from typing import Final
 
 from brimline.errors import SourceError
 from brimline.fds import FdBudget
-from brimline.model import Clock, Column, Kind, Level, Now, SourceReport, Subject, Target, Wake
+from brimline.model import Clock, Column, HostFacts, Kind, Level, Now, SourceReport, Subject, Target, Wake
 from brimline.procfs import Procfs
-from brimline.sources.cgroup import KINDS
-from brimline.sources.cgroup_open import Dialect
+from brimline.sources.cgroup import KINDS, Facts, bounds
+from brimline.sources.cgroup_open import Dialect, read_file
 from brimline.sources.cgroup_roll import Roll
 from brimline.sources.cgroup_slot import REST_SECONDS, Slot
 from brimline.sources.cgroup_table import Columns
 from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2
 from brimline.sources.cgroupfs import Cgroupfs
-from brimline.sources.host import HostFacts
 from brimline.sources.oom import OomLedger, attribute
 from brimline.sources.watch import Watch
 
@@ -107,6 +106,21 @@ class CgroupSource:
         """Docker says that the kernel killed something in this container: look whether the kernel counts it."""
         self._kills.told(subject, self._clock.now())
         self._look(subject.kind, subject.uid, 0)
+
+    def limit_of(self, pid: int) -> int | None:
+        """Return the limit in effect for any process's cgroup; None: nothing below the host's total, or hidden."""
+        directory, host = self._fs.directory_of(pid), self._host()
+        if directory is None or host is None:
+            return None
+        levels = []
+        for place in self._fs.chain(directory):
+            levels.append(Facts())
+            try:
+                self._dialect.read_limits(place, read_file, levels[-1])
+            except OSError:
+                return None
+        limits = bounds(levels, None, host.total)
+        return limits.limit if limits.limited else None
 
     def close(self) -> None:
         """Give every descriptor back."""

@@ -132,9 +132,7 @@ class Slot:
             self.heard = self._oom_event is not None
             return
         fd = self.cgroup.fd_of(dialect.events)
-        if fd is not None:
-            watch.on_change(fd, out_of_memory)
-            self.heard = True
+        self.heard = fd is not None and watch.on_change(fd, out_of_memory)
 
     def read_hot(self, mono: float) -> None:
         """Read the hot files and note what they say of OOMs. Raises OSError."""

@@ -119,7 +119,7 @@ class DockerSource:
         self._roster = Roster(Selection(options.include, options.exclude), hooks or Hooks())
         self._running = RunningContainers(self._roster, locate)
         self._stats = StatsPoll(interval, self._running.sampled, self._running.declared)
-        engine = Engine(lambda: options.host or find_host(environ, _is_socket), environ, options.timeout)
+        engine = Engine(lambda: options.host or find_host(environ, is_socket), environ, options.timeout)
         self._follower = Follower(engine, self._roster, wake, self._stats.run, pace or Pace())
         self._built = -1
         self._columns: tuple[Column, ...] = ()
@@ -214,7 +214,8 @@ class DockerSource:
         return Column(metric, self._tuples[metric], tuple(value for _, value in pairs), extra)
 
 
-def _is_socket(path: str) -> bool:
+def is_socket(path: str) -> bool:
+    """Tell whether a socket is there."""
     try:
         return stat.S_ISSOCK(os.stat(path).st_mode)  # noqa: PTH116 - text in
     except OSError:

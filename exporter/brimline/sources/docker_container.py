@@ -20,6 +20,7 @@ ENABLE: Final = "brimline.enable"
 LIMIT: Final = "brimline.limit"
 PROJECT: Final = "com.docker.compose.project"
 SERVICE: Final = "com.docker.compose.service"
+MAX_INT: Final = 1 << 63  # JSON knows no limit, floats do
 _NO: Final = frozenset({"false", "no", "off", "0"})
 
 
@@ -161,7 +162,7 @@ def _text(mapping: Mapping[str, object], key: str) -> str:
 
 def _number(mapping: Mapping[str, object], key: str) -> int | None:
     value = mapping.get(key)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    return value if isinstance(value, int) and abs(value) < MAX_INT else None
 
 
 def _mapping(mapping: Mapping[str, object], key: str) -> Mapping[str, object]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,6 +30,7 @@ FILTERS: Final[Mapping[str, list[str]]] = MappingProxyType(
 )
 PODMAN_FILTERS: Final[Mapping[str, list[str]]] = MappingProxyType({"type": ["container"]})  # it calls some otherwise
 _DOCKERS_NAMES: Final[Mapping[str, str]] = MappingProxyType({"died": "die", "remove": "destroy"})  # Podman: Docker
+_EXIT_CODE: Final = re.compile(r"-?[0-9]{1,10}", re.ASCII)
 SIGKILLED: Final = 137
 NEAR: Final = 10.0  # seconds between the kernel's kill and Docker's `die`: freeing 100 GiB takes its time
 
@@ -48,7 +50,7 @@ class Event:
     def exit_code(self) -> int | None:
         """Return the exit code of a `die`."""
         text = self.attributes.get("exitCode", self.attributes.get("containerExitCode", ""))
-        return int(text) if text.removeprefix("-").isdecimal() else None
+        return int(text) if _EXIT_CODE.fullmatch(text) else None
 
 
 def parse_event(answer: Mapping[str, object]) -> Event | None:
@@ -58,6 +60,8 @@ def parse_event(answer: Mapping[str, object]) -> Event | None:
         return None
     container_id, text, nanos = actor.get("ID"), answer.get("Action"), answer.get("timeNano")
     if not isinstance(container_id, str) or not isinstance(text, str) or not isinstance(nanos, int):
+        return None
+    if not 0 <= nanos < 1 << 63:
         return None
     action, _, detail = text.partition(":")
     raw = actor.get("Attributes")

@@ -175,10 +175,12 @@ class Roster:
         if tally is None:
             return  # its first start, or nobody measures it: the inspection tells
         already = tally.accounted is not None and 0 <= event.at - tally.accounted <= SAME_START
-        if not already:
+        if already:
+            tally.accounted = None
+        else:
             tally.restarts += 1
             self.version += 1
-        tally.last, tally.accounted = event.at, None
+        tally.last = event.at
 
     def _tally(self, container: Container, *, listing: bool) -> None:
         tally = self.tallies.get(container.subject.labels)

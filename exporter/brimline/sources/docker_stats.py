@@ -14,7 +14,7 @@ from brimline.errors import SourceError
 from brimline.model import Column, Kind, Subject
 from brimline.sources.cgroup import Facts, bounds, used
 from brimline.sources.cgroup_table import Columns, Row, make_row
-from brimline.sources.docker_container import Container
+from brimline.sources.docker_container import MAX_INT, Container
 
 SAMPLES: Final = 4  # at a time
 
@@ -123,4 +123,4 @@ def _mapping(mapping: Mapping[str, object], key: str) -> Mapping[str, object]:
 
 def _number(mapping: Mapping[str, object], key: str) -> int | None:
     value = mapping.get(key)
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and 0 <= value < MAX_INT else None

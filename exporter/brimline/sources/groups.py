@@ -14,8 +14,8 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from brimline.options import Bytes, Options, Ratio, Regex
-from brimline.sources.census import Identity
 from brimline.sources.presets import PRESETS
+from brimline.sources.process_census import Identity
 
 _COMM: Final = 15  # bytes of a name that the kernel keeps (TASK_COMM_LEN less the closing NUL)
 

@@ -5,13 +5,11 @@ One descriptor each for meminfo, vmstat and pressure/memory. Where the kernel ha
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from brimline.fds import FdBudget, KeptFile
-from brimline.model import Column, Kind, Metric, MetricKind, Now, SourceReport, Subject
+from brimline.model import Column, HostFacts, Kind, Metric, MetricKind, Now, SourceReport, Subject
 from brimline.procfs import Procfs, parse_meminfo, parse_pressure, parse_vmstat
 
 
@@ -64,15 +62,6 @@ METRICS: Final[tuple[Metric, ...]] = (
 _KEYS: Final = ("MemTotal", "MemAvailable", "SwapTotal", "SwapFree")
 
 
-@dataclass(frozen=True, slots=True)
-class HostFacts:
-    """What the cgroup formulas need of the host; None: this kernel does not say (MemAvailable came with 3.14)."""
-
-    total: int
-    available: int | None
-    swap_free: int | None
-
-
 class HostSource:
     """Reads the host once a tick; `facts` are those of the last read, None while it fails."""
 
@@ -87,18 +76,17 @@ class HostSource:
 
     def read(self, now: Now) -> SourceReport:  # noqa: ARG002 - a source is handed the tick's time
         """Read everything now."""
-        began = time.perf_counter()
         try:
             memory = parse_meminfo(self._meminfo.read(), _KEYS)
             total = memory["MemTotal"]
         except (OSError, KeyError, ValueError, IndexError) as error:
             self.facts = None
             reason = f"{self._meminfo.path}: {error or 'unreadable'}; --path.procfs must name the host's /proc"
-            return SourceReport(self.name, (), time.perf_counter() - began, error=reason)
+            return SourceReport(self.name, (), error=reason)
         self.facts = HostFacts(total, memory.get("MemAvailable"), memory.get("SwapFree"))
         values = memory_values(memory) | self._pressures() | self._kills()
         columns = tuple(Column(m, self._subjects, (values[m],)) for m in METRICS if m in values)
-        return SourceReport(self.name, columns, time.perf_counter() - began)
+        return SourceReport(self.name, columns)
 
     def close(self) -> None:
         """Give back every descriptor."""

@@ -32,11 +32,13 @@ class Share:
 class Weighing:
     """A group weighed as a whole: members at different times would count shared pages twice or not at all.
 
-    `oldest` says of which incarnation; `share` is None where a member may not be read; `cost` is the CPU it took.
+    `oldest` says of which incarnation; `share` is None where no member, or not every one, could be read; `cost` is
+    the CPU it took.
     """
 
     oldest: Member
     share: Share | None
+    denied: bool
     cost: float
 
 
@@ -45,11 +47,11 @@ Measure = Callable[[Member], Share | None]
 
 def psutil_measure(root: str, start_of: Callable[[int], int]) -> Measure:
     """Return a measure of one process: None where it has gone; PermissionError where it may not be read."""
+    import psutil  # noqa: PLC0415 - 3 MB that only a group with PSS needs
+
+    psutil.PROCFS_PATH = root  # psutil's own way to be given another /proc
 
     def measure(member: Member) -> Share | None:
-        import psutil  # noqa: PLC0415 - 3 MB that only a group with PSS needs
-
-        psutil.PROCFS_PATH = root  # psutil's own way to be given another /proc
         pid, start = member
         try:
             memory = psutil.Process(pid).memory_full_info()
@@ -111,7 +113,7 @@ class Scales:
     def weigh(self, members: tuple[Member, ...]) -> Weighing:
         """Weigh one group now."""
         began = time.thread_time()
-        pss = uss = swap = 0
+        shares = []
         denied = False
         for member in members:
             if self._closed.is_set():
@@ -122,9 +124,9 @@ class Scales:
                 denied = True
                 break
             if share is not None:
-                pss, uss, swap = pss + share.pss, uss + share.uss, swap + share.swap
-        cost = time.thread_time() - began
-        return Weighing(members[0], None if denied else Share(pss, uss, swap), cost)
+                shares.append(share)
+        total = Share(sum(s.pss for s in shares), sum(s.uss for s in shares), sum(s.swap for s in shares))
+        return Weighing(members[0], total if shares and not denied else None, denied, time.thread_time() - began)
 
     def _stands_for(self, name: str, members: tuple[Member, ...]) -> Weighing | None:
         weighing = self._latest.get(name)

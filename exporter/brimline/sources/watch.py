@@ -26,10 +26,14 @@ class Watch:
         self._epoll = select.epoll()
         poller.add(self._epoll.fileno(), self._signalled)
 
-    def on_change(self, fd: int, ready: Callable[[], None]) -> None:
-        """Call `ready` whenever the kernel says that this open v2 file changed; reading it re-arms."""
-        self._epoll.register(fd, select.EPOLLPRI)
+    def on_change(self, fd: int, ready: Callable[[], None]) -> bool:
+        """Call `ready` whenever the kernel says that this open v2 file changed (reading it re-arms), where it can."""
+        try:
+            self._epoll.register(fd, select.EPOLLPRI)
+        except PermissionError:  # a file system whose files cannot be polled: not the kernel's own cgroup2
+            return False
         self._ready[fd] = ready
+        return True
 
     def on_event(self, directory: str, file: str, argument: str, ready: Callable[[], None]) -> int | None:
         """Register a v1 event on `file`; return the eventfd, or None where the kernel or the mount refuses."""

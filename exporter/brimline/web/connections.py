@@ -34,6 +34,11 @@ class Connections:
         self._waiting: dict[asyncio.Transport, asyncio.TimerHandle] = {}  # the longest waiting first
         self._busy: set[asyncio.Transport] = set()
 
+    @property
+    def busy(self) -> int:
+        """Return how many answers are under way."""
+        return len(self._busy)
+
     def opened(self, transport: asyncio.Transport) -> None:
         """Give a new connection its first deadline, or turn it away where no place can be made."""
         self._make_room()

@@ -28,7 +28,8 @@ _ICON: Final = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 2h12v12H2z' "
     "fill='%23ccc'/%3E%3Cpath d='M2 6h12v8H2z' fill='%232c7a4b'/%3E%3Cpath d='M1 4h14' stroke='%23b3261e'/%3E%3C/svg%3E"
 )
-_MARKS: Final = f"M{ALERT_AT * 100:g} 0V8M{RESTART_AT * 100:g} 0V8"
+_MARKS: Final = f"M{ALERT_AT * 100:g} 0V12M{RESTART_AT * 100:g} 0V12"
+_STALE: Final = "the metrics hold no data until Brimline reads again."
 _STATES: Final = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.NORMAL)
 
 
@@ -80,7 +81,11 @@ def draw(view: View, *, fresh: bool) -> str:
     when = f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M:%S} UTC</time>'
     return "".join(
         (
-            *([] if fresh else [f'<p class="loud"><strong>Stale.</strong> Nothing was read since {when}.</p>']),
+            *(
+                []
+                if fresh
+                else [f'<p class="loud"><strong>Stale.</strong> Nothing was read since {when}; {_STALE}</p>']
+            ),
             *(_failure(source) for source in view.sources if not source.up),
             f'<p class="summary">{_summary(found, len(idle))}</p>',
             *_subjects(found, idle),
@@ -143,8 +148,8 @@ def _name(subject: Subject) -> str:
 def _bar(ratio: float) -> str:
     width = min(max(ratio, 0.0), 1.0) * 100
     return (
-        '<svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" aria-hidden="true">'
-        f'<rect class="track" width="100" height="8"/><rect class="fill" width="{width:.1f}" height="8"/>'
+        '<svg class="bar" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
+        f'<rect class="track" y="2" width="100" height="8"/><rect class="fill" y="2" width="{width:.1f}" height="8"/>'
         f'<path d="{_MARKS}"/></svg>'
     )
 

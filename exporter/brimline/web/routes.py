@@ -72,9 +72,10 @@ class _Edge:
     def __init__(self, face: Face, connections: Connections) -> None:
         self._face = face
         self._connections = connections
-        self.middleware = web.middleware(self._pass)
 
-    async def _pass(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+    @web.middleware
+    async def middleware(self, request: web.Request, handler: Answer) -> web.StreamResponse:
+        """Answer, with headers, a deadline and a count of the place taken."""
         transport = request.transport
         if transport is None:  # the client is gone
             return web.Response()

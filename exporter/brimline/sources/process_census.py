@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from queue import SimpleQueue
 from typing import Final
@@ -55,23 +55,17 @@ class Missing:
 
 
 Finding = Identity | Pulse | Missing
-
-
-@dataclass(frozen=True, slots=True)
-class Ask:
-    """One process to look at; with the known `image` only its pulse is taken, unless it has changed."""
-
-    pid: int
-    image: tuple[bytes, bytes] | None = None
+Ask = int | Identity  # a pid to identify; or a known process, of which only the pulse is taken unless it has exec'd
 
 
 @dataclass(slots=True)
 class _Reader:
     """One thread's state; the lock decides whether its finding or the one made in its place counts."""
 
+    rest: deque[Ask]
     lock: threading.Lock = field(default_factory=threading.Lock)
     turns: int = 0
-    asked: Ask | None = None
+    asked: int = 0
     so_far: Identity | None = None
     left_behind: bool = False
 
@@ -81,11 +75,12 @@ class Census:
 
     def __init__(self, procfs: Procfs) -> None:
         self._procfs = procfs
-        self._asks: SimpleQueue[Ask | threading.Event | None] = SimpleQueue()
+        self._asks: SimpleQueue[Sequence[Ask] | threading.Event | None] = SimpleQueue()
         self._found: deque[Finding] = deque()
+        self._beats: dict[int, Pulse] = {}
         self._free = threading.Event()  # cleared during a tick, so that two threads do not fight for the interpreter
         self._free.set()
-        self._reader = _Reader()
+        self._reader = _Reader(deque())
         self._thread: threading.Thread | None = None
         self._hung: dict[int, _Reader] = {}
         self._seen_turn = (-1, 0.0)
@@ -93,13 +88,11 @@ class Census:
     @property
     def hung(self) -> tuple[int, ...]:
         """Return the processes whose readers hang now."""
-        return tuple(pid for pid, reader in self._hung.items() if reader.asked is not None)
+        return tuple(pid for pid, reader in self._hung.items() if reader.asked)
 
     def start(self) -> None:
         """Begin to read."""
-        self._reader = _Reader()
-        self._thread = threading.Thread(target=self._work, args=(self._reader,), name="brimline-census", daemon=True)
-        self._thread.start()
+        self._go_on(deque())
 
     def close(self) -> None:
         """End the thread; one that hangs in the kernel dies with the process."""
@@ -108,10 +101,10 @@ class Census:
             self._thread.join(timeout=1)
             self._thread = None
 
-    def ask(self, asks: Iterable[Ask]) -> None:
-        """Put processes into the queue."""
-        for ask in asks:
-            self._asks.put(ask)
+    def ask(self, asks: Sequence[Ask]) -> None:
+        """Put processes into the queue, as one piece: a piece costs the tick what an ask would."""
+        if asks:
+            self._asks.put(asks)
 
     def mark(self) -> threading.Event:
         """Return an event that is set when everything asked before has been looked at."""
@@ -138,48 +131,71 @@ class Census:
     def _supervise(self, mono: float) -> None:
         reader = self._reader
         turn, since = self._seen_turn
-        self._hung = {pid: hung for pid, hung in self._hung.items() if hung.asked is not None}
-        if reader.asked is None or reader.turns != turn:
+        self._hung = {pid: hung for pid, hung in self._hung.items() if hung.asked}
+        if not reader.asked or reader.turns != turn:
             self._seen_turn = (reader.turns, mono)
         elif mono - since >= PATIENCE and len(self._hung) < _MOST_HUNG:
             with reader.lock:
-                if (ask := reader.asked) is None or reader.turns != turn:
+                if not reader.asked or reader.turns != turn:
                     return
                 reader.left_behind = True
-            self._hung[ask.pid] = reader
+            self._hung[reader.asked] = reader
             if reader.so_far is not None:
                 self._found.append(reader.so_far)
-            self.start()
+            self._go_on(reader.rest)
+
+    def _go_on(self, rest: deque[Ask]) -> None:
+        self._reader = _Reader(rest)
+        self._thread = threading.Thread(target=self._work, args=(self._reader,), name="brimline-census", daemon=True)
+        self._thread.start()
 
     def _work(self, reader: _Reader) -> None:
-        while (ask := self._asks.get()) is not None:
-            if isinstance(ask, threading.Event):
-                ask.set()
-                continue
-            self._free.wait(1)
-            with reader.lock:
-                reader.turns += 1
-                reader.asked, reader.so_far = ask, None
-            finding = self._look(ask, reader)
-            with reader.lock:
-                self._found.append(finding)  # a late one too: it holds the command line at last
-                reader.asked = None
+        while True:
+            while reader.rest:
+                self._take(reader, reader.rest.popleft())
                 if reader.left_behind:
                     return
+            match self._asks.get():
+                case None:
+                    return
+                case threading.Event() as mark:
+                    mark.set()
+                case asks:
+                    reader.rest.extend(asks)
 
-    def _look(self, ask: Ask, reader: _Reader) -> Finding:
+    def _take(self, reader: _Reader, ask: Ask) -> None:
+        self._free.wait(1)
+        with reader.lock:
+            reader.turns += 1
+            reader.asked, reader.so_far = ask if isinstance(ask, int) else ask.pid, None
+        finding = self._look(ask, reader)
+        with reader.lock:
+            if finding is not None:
+                self._found.append(finding)  # a late one too: it holds the command line at last
+            reader.asked = 0
+
+    def _look(self, ask: Ask, reader: _Reader) -> Finding | None:
+        pid = reader.asked
         try:
-            stat = self._procfs.stat(ask.pid)
-            if stat.image == ask.image:
-                return Pulse(ask.pid, stat.start, stat.cpu_ticks)
-            reader.so_far = identity = self._identify(ask.pid, stat)
+            stat = self._procfs.stat(pid)
+            if isinstance(ask, Identity) and (stat.start, stat.image) == (ask.start, ask.image):
+                return self._beat(Pulse(pid, stat.start, stat.cpu_ticks))
+            reader.so_far = identity = self._identify(pid, stat)
             if identity.kernel or identity.dead:
                 return identity
-            return replace(identity, argv=self._procfs.cmdline(ask.pid))
+            return replace(identity, argv=self._procfs.cmdline(pid))
         except PermissionError:
-            return Missing(ask.pid, hidden=True)
+            return Missing(pid, hidden=True)
         except (OSError, ValueError, IndexError):  # ENOENT, ESRCH; a half-dead process answers with an empty file
-            return Missing(ask.pid, hidden=False)
+            self._beats.pop(pid, None)
+            return Missing(pid, hidden=False)
+
+    def _beat(self, pulse: Pulse) -> Pulse | None:
+        """Return a pulse that has moved; most processes sleep."""
+        if self._beats.get(pulse.pid) == pulse:
+            return None
+        self._beats[pulse.pid] = pulse
+        return pulse
 
     def _identify(self, pid: int, stat: Stat) -> Identity:
         """Read all that takes no lock of the process's own."""

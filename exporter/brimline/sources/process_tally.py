@@ -13,7 +13,7 @@ from typing import Final
 
 from brimline.fds import FdBudget
 from brimline.procfs import Procfs, parse_statm
-from brimline.sources.census import Identity, Pulse
+from brimline.sources.process_census import Identity, Pulse
 
 _LINE: Final = 128  # seven numbers
 _NO_MEMORY: Final = b"0 "  # the size of a zombie, whose memory is gone (proc_pid_statm)
@@ -31,6 +31,10 @@ class Member:
     fd: int = -1
 
 
+def _age(member: Member) -> tuple[int, int]:
+    return member.start, member.pid
+
+
 class Tally:
     """Adds up one group."""
 
@@ -38,6 +42,7 @@ class Tally:
         self._procfs = procfs
         self._budget = fds
         self.members: dict[int, Member] = {}
+        self.oldest: Member | None = None
         self.rss_pages: list[int] = []
         self.denied = 0
         self.cpu_ticks = 0
@@ -48,11 +53,6 @@ class Tally:
         self._loose: list[Member] = []
         self._raws: list[bytes] = []
         self._changed = True
-
-    @property
-    def oldest(self) -> Member | None:
-        """Return the member that began first."""
-        return min(self.members.values(), key=lambda m: (m.start, m.pid), default=None)
 
     @property
     def kept(self) -> int:
@@ -68,6 +68,8 @@ class Tally:
         self.leave(identity.pid)
         member = Member(identity.pid, identity.start, master, identity.cgroups, identity.cpu_ticks)
         self.members[member.pid] = member
+        if self.oldest is None or _age(member) < _age(self.oldest):
+            self.oldest = member
         self.cpu_ticks += member.cpu_ticks
         if master and self._ended:
             self._ended -= 1
@@ -83,6 +85,8 @@ class Tally:
         if member.fd >= 0:
             os.close(member.fd)
             self._budget.release()
+        if member is self.oldest:
+            self.oldest = min(self.members.values(), key=_age, default=None)
         self._ended += member.master
         if not self.members:
             self._ended = 1  # the whole group is gone: its return is one restart

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from brimline.labels import sanitise
-from brimline.sources.census import Identity
 from brimline.sources.groups import Group
 from brimline.sources.presets import in_container, recognise, unit_of
+from brimline.sources.process_census import Identity
 
 
 @dataclass(frozen=True, slots=True)

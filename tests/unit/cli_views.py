@@ -1,0 +1,82 @@
+"""Views written by hand, for the verbs that only read one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from brimline.model import (
+    SUBJECT_LABELS,
+    Column,
+    Kind,
+    Level,
+    Metric,
+    MetricKind,
+    Now,
+    Snapshot,
+    SourceReport,
+    SourceStatus,
+    Subject,
+    View,
+)
+
+MIB = 1 << 20
+GIB = 1 << 30
+
+
+def container(name: str, project: str = "", service: str = "") -> Subject:
+    return Subject(Kind.CONTAINER, name, (name, project, service), f"{name}@1")
+
+
+def cgroup(path: str) -> Subject:
+    return Subject(Kind.CGROUP, path, (path,), path)
+
+
+def group(name: str) -> Subject:
+    return Subject(Kind.PROCESS, name, (name,), "1@1")
+
+
+HOST = Subject(Kind.HOST, "host", (), "boot")
+
+
+@dataclass(slots=True)
+class Scene:
+    """Measures by subject, put together into a view."""
+
+    values: dict[Subject, Mapping[str, float]] = field(default_factory=dict)
+    chains: dict[Subject, tuple[Level, ...]] = field(default_factory=dict)
+    failed: dict[Subject, str] = field(default_factory=dict)
+    down: Sequence[SourceStatus] = ()
+
+    def memory(self, subject: Subject, used: float, limit: float, **more: float) -> Scene:
+        """Add a subject that uses so much of its limit."""
+        measures = {"memory_used_bytes": used, "memory_limit_bytes": limit, "memory_used_ratio": used / limit}
+        self.values[subject] = {**measures, **more}
+        return self
+
+    def host(self, used: float, total: float) -> Scene:
+        """Add the host."""
+        self.values[HOST] = {
+            "memory_used_bytes": used,
+            "memory_total_bytes": total,
+            "memory_available_bytes": total - used,
+            "memory_used_ratio": used / total,
+        }
+        return self
+
+    def view(self) -> View:
+        """Return it as the engine would publish it."""
+        metrics: dict[str, Metric] = {}
+        columns = []
+        for subject, measures in self.values.items():
+            for measure, value in measures.items():
+                name = f"brimline_{subject.kind}_{measure}"
+                metric = metrics.setdefault(name, Metric(name, "", MetricKind.GAUGE, SUBJECT_LABELS[subject.kind]))
+                columns.append(Column(metric, (subject,), [value]))
+        report = SourceReport("test", tuple(columns), 0.0, failed=self.failed, chains=self.chains)
+        up = SourceStatus("test", up=True, seconds=0.0, error=None, errors_total=0, info={})
+        return View(Snapshot(Now(1_700_000_000.0, 1.0), (report,)), (up, *self.down), 1, 0.0, b"")
+
+
+def down(source: str, error: str) -> SourceStatus:
+    return SourceStatus(source, up=False, seconds=0.0, error=error, errors_total=1, info={})

@@ -1,0 +1,346 @@
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brimline.errors import SourceError
+from brimline.fds import FdBudget
+from brimline.model import HostFacts, SourceReport, Subject, Target
+from brimline.procfs import Procfs
+from brimline.sources.cgroup_reader import CgroupSource
+from brimline.sources.cgroupfs import Cgroupfs
+from brimline.sources.oom import OomLedger
+from brimline.sources.watch import Watch
+from fakes import (
+    MIB,
+    FakeClock,
+    FakePoller,
+    V1Tree,
+    V2Tree,
+    container,
+    target,
+    v1_oom_control,
+    v1_stat,
+    v2_events,
+    v2_stat,
+    values,
+)
+
+HOST = HostFacts(total=1000 * MIB, available=500 * MIB, swap_free=0)
+C = "brimline_container_"
+
+
+class World:
+    """A cgroup source over a tree of plain files."""
+
+    def __init__(self, tree: V1Tree | V2Tree, *, globs: tuple[str, ...] = (), fds: int = 0) -> None:
+        self.tree = tree
+        self.clock = FakeClock()
+        self.poller = FakePoller()
+        self.fds = FdBudget(fds)
+        self.targets: tuple[Target, ...] = ()
+        self.host: HostFacts | None = HOST
+        self.wakes: list[str] = []
+        fs = Cgroupfs(str(tree.procfs), str(tree.cgroupfs))
+        self.source = CgroupSource(
+            fs=fs,
+            globs=globs,
+            procfs=Procfs(str(tree.procfs)),
+            fds=self.fds,
+            watch=Watch(self.poller, self.fds),
+            clock=self.clock,
+            wake=self.wakes.append,
+            targets=lambda: self.targets,
+            host=lambda: self.host,
+            kills=OomLedger(),
+        )
+
+    def run(self, path: str, subject: Subject | None = None, **more: object) -> Subject:
+        subject = subject or container()
+        top = self.tree.memory if isinstance(self.tree, V1Tree) else self.tree.cgroupfs
+        where = {"memory": str(top / path)}
+        kept = tuple(t for t in self.targets if t.subject.name != subject.name)
+        self.targets = (*kept, target(subject, where, **more))
+        return subject
+
+    def tick(self, seconds: float = 5.0) -> dict[str, dict[str, float]]:
+        return values(self.report(seconds))
+
+    def report(self, seconds: float = 5.0) -> SourceReport:
+        return self.source.read(self.clock.pass_(seconds))
+
+
+@pytest.fixture
+def v1(tmp_path: Path) -> Iterator[World]:
+    world = World(V1Tree(tmp_path))
+    yield world
+    world.source.close()
+
+
+@pytest.fixture
+def v2(tmp_path: Path) -> Iterator[World]:
+    world = World(V2Tree(tmp_path), globs=("system.slice/*.service",))
+    yield world
+    world.source.close()
+
+
+def test_a_container_on_v1(v1: World) -> None:
+    stat = v1_stat(rss=60 * MIB, cache=300 * MIB, active_file=250 * MIB, inactive_file=50 * MIB)
+    v1.tree.add("docker/c1", usage_in_bytes=362 * MIB, limit_in_bytes=450 * MIB, stat=stat)
+    v1.run("docker/c1")
+    seen = v1.tick()
+    assert seen[f"{C}memory_usage_bytes"] == {"web": 362 * MIB}
+    assert seen[f"{C}memory_used_bytes"] == {"web": 62 * MIB}
+    assert seen[f"{C}memory_limit_bytes"] == {"web": 450 * MIB}
+    assert seen[f"{C}limited"] == {"web": 1}
+    assert seen[f"{C}memory_used_ratio"] == {"web": 62 / 450}
+    assert seen[f"{C}memory_available_bytes"] == {"web": 388 * MIB}
+    assert seen[f"{C}memory_threshold_ratio"] == {"web{alert}": 0.8, "web{restart}": 0.85}
+    assert f"{C}memory_high_bytes" not in seen
+    assert f"{C}memory_pressure_some_ratio" not in seen
+
+
+def test_hot_files_are_read_every_tick_and_the_rest_now_and_then(v1: World) -> None:
+    v1.tree.add("docker/c1", usage_in_bytes=100 * MIB, limit_in_bytes=200 * MIB)
+    v1.run("docker/c1")
+    v1.tick()
+    v1.tree.set("docker/c1", usage_in_bytes=150 * MIB, limit_in_bytes=300 * MIB)
+    assert v1.tick(0.1)[f"{C}memory_used_ratio"] == {"web": 0.75}
+    assert v1.tick(15)[f"{C}memory_used_ratio"] == {"web": 0.5}
+
+
+def test_docker_update_is_seen_at_once(v1: World) -> None:
+    v1.tree.add("docker/c1", usage_in_bytes=100 * MIB, limit_in_bytes=200 * MIB)
+    subject = v1.run("docker/c1")
+    v1.tick()
+    v1.tick(15)
+    v1.tree.set("docker/c1", limit_in_bytes=400 * MIB)
+    v1.source.limits_changed(subject)
+    assert v1.wakes == ["limits"]
+    assert v1.tick(0.1)[f"{C}memory_used_ratio"] == {"web": 0.25}
+
+
+def test_an_ancestors_limit_binds_and_its_fullness_shows_in_available(v2: World) -> None:
+    v2.tree.add("pod", max=300 * MIB, current=280 * MIB, stat=v2_stat(anon=280 * MIB))
+    v2.tree.add("pod/a", max=400 * MIB, current=100 * MIB, stat=v2_stat(anon=100 * MIB))
+    subject = v2.run("pod/a")
+    report = v2.report()
+    seen = values(report)
+    assert seen[f"{C}memory_limit_bytes"] == {"web": 300 * MIB}
+    assert seen[f"{C}memory_used_ratio"] == {"web": 1 / 3}
+    assert seen[f"{C}memory_available_bytes"] == {"web": 20 * MIB}
+    assert [(level.path, level.limit, level.used) for level in report.chains[subject]] == [
+        ("/pod/a", 400 * MIB, 100 * MIB),
+        ("/pod", 300 * MIB, 280 * MIB),
+    ]
+    v2.tree.set("pod", current=250 * MIB)
+    assert v2.tick()[f"{C}memory_available_bytes"] == {"web": 50 * MIB}
+
+
+def test_an_unlimited_one_is_held_against_the_host(v2: World) -> None:
+    v2.tree.add("c", current=100 * MIB)
+    v2.run("c")
+    seen = v2.tick()
+    assert (seen[f"{C}limited"], seen[f"{C}memory_used_ratio"]) == ({"web": 0}, {"web": 0.1})
+    assert seen[f"{C}memory_available_bytes"] == {"web": 500 * MIB}
+
+
+def test_a_declared_limit_stands_in(v2: World) -> None:
+    v2.tree.add("c", current=100 * MIB)
+    v2.run("c", declared_limit=200 * MIB)
+    seen = v2.tick()
+    assert (seen[f"{C}limited"], seen[f"{C}memory_used_ratio"]) == ({"web": 1}, {"web": 0.5})
+
+
+def test_units_by_glob_come_and_go(v2: World) -> None:
+    v2.tree.add("system.slice/a.service", current=10 * MIB)
+    v2.tree.add("system.slice/b.scope", current=10 * MIB)
+    name = "brimline_cgroup_memory_usage_bytes"
+    assert v2.tick()[name] == {"system.slice/a.service": 10 * MIB}
+    v2.tree.add("system.slice/c.service", current=20 * MIB)
+    assert set(v2.tick(15)[name]) == {"system.slice/a.service", "system.slice/c.service"}
+    shutil.rmtree(v2.tree.cgroupfs / "system.slice/a.service")
+    assert set(v2.tick(1)[name]) == {"system.slice/c.service"}
+
+
+def test_a_removed_cgroup_is_gone_not_failed_and_not_opened_again(v2: World) -> None:
+    v2.tree.add("c", current=10 * MIB)
+    v2.run("c")
+    v2.tick()
+    shutil.rmtree(v2.tree.cgroupfs / "c")
+    report = v2.report()
+    assert f"{C}memory_usage_bytes" not in values(report)
+    assert report.failed == {}
+    assert values(report)[f"{C}memory_oom_kills_total"] == {"web": 0}
+    v2.tree.add("c", current=10 * MIB)
+    assert f"{C}memory_usage_bytes" not in v2.tick()  # the same uid never comes back to life
+
+
+def test_what_cannot_be_read_is_failed_with_its_reason_and_tried_again(v2: World) -> None:
+    directory = v2.tree.add("c", current=10 * MIB)
+    subject = v2.run("c")
+    v2.tick()
+    (directory / "memory.current").unlink()
+    (directory / "memory.current").mkdir()  # root may read any mode: a directory answers EISDIR to everybody
+    report = v2.report()
+    assert report.failed[subject].endswith("Is a directory")
+    assert f"{C}memory_usage_bytes" not in values(report)
+    (directory / "memory.current").rmdir()
+    (directory / "memory.current").write_text("5\n")
+    report = v2.report()
+    assert (values(report)[f"{C}memory_usage_bytes"], report.failed) == ({"web": 5}, {})
+
+
+def test_an_ancestor_that_cannot_be_read_leaves_the_ratio_unknown(v2: World) -> None:
+    pod = v2.tree.add("pod", max=300 * MIB)
+    v2.tree.add("pod/a", current=1)
+    subject = v2.run("pod/a")
+    (pod / "memory.max").unlink()
+    (pod / "memory.max").mkdir()
+    report = v2.report()
+    assert subject in report.failed
+    assert f"{C}memory_used_ratio" not in values(report)
+
+
+def test_a_restart_is_another_incarnation_under_the_same_labels(v2: World) -> None:
+    v2.tree.add("c1", current=10 * MIB)
+    v2.tree.add("c2", current=20 * MIB)
+    v2.run("c1", container(uid="c1"))
+    v2.tick()
+    v2.run("c2", container(uid="c2"))
+    assert v2.tick()[f"{C}memory_usage_bytes"] == {"web": 20 * MIB}
+
+
+def test_descriptors_are_kept_within_the_budget_and_given_back(tmp_path: Path) -> None:
+    world = World(V2Tree(tmp_path), fds=4)
+    for name in ("a", "b"):
+        world.tree.add(name, current=10 * MIB)
+        world.run(name, container(name, name))
+    before = len(os.listdir("/proc/self/fd"))
+    assert world.tick()[f"{C}memory_usage_bytes"] == {"a": 10 * MIB, "b": 10 * MIB}
+    assert world.fds.used == 4
+    assert len(os.listdir("/proc/self/fd")) == before + 4
+    world.tree.set("b", current=30 * MIB)
+    assert world.tick()[f"{C}memory_usage_bytes"] == {"a": 10 * MIB, "b": 30 * MIB}
+    world.source.close()
+    assert world.fds.used == 0
+    assert len(os.listdir("/proc/self/fd")) == before - 1  # the epoll went too
+
+
+def test_kills_are_counted_with_their_cause(v2: World) -> None:
+    v2.tree.add("c")
+    v2.run("c", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("c", events=v2_events(max=30, oom=5, oom_kill=1))
+    v2.tick()
+    seen = v2.tick()
+    assert seen[f"{C}memory_oom_kills_total"] == {"web": 1}
+    assert seen[f"{C}memory_limit_hits_total"] == {"web": 30}
+    assert seen[f"{C}memory_oom_kills_by_cause_total"]["web{own_limit,worker}"] == 1
+
+
+def test_an_ancestors_oom_is_the_ancestors(v2: World) -> None:
+    v2.tree.add("pod", max=300 * MIB)
+    v2.tree.add("pod/a")
+    v2.run("pod/a", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("pod", events_local=v2_events(oom=3))
+    v2.tree.set("pod/a", events=v2_events(oom_kill=2))
+    v2.tick()
+    assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"]["web{ancestor,worker}"] == 2
+
+
+def test_a_kill_without_any_level_out_of_memory_is_the_hosts(v2: World) -> None:
+    v2.tree.add("c")
+    v2.run("c", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("c", events=v2_events(oom_kill=1))
+    v2.tick()
+    assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"]["web{host,worker}"] == 1
+
+
+def test_kills_before_brimline_are_not_news(v1: World) -> None:
+    v1.tree.add("docker/c1", oom_control=v1_oom_control(9))
+    v1.run("docker/c1", started=v1.clock.wall - 100)
+    assert v1.tick()[f"{C}memory_oom_kills_total"] == {"web": 0}
+    v1.tree.set("docker/c1", oom_control=v1_oom_control(10), failcnt=4)
+    v1.tick()
+    seen = v1.tick()
+    assert seen[f"{C}memory_oom_kills_total"] == {"web": 1}
+    assert seen[f"{C}memory_oom_kills_by_cause_total"]["web{own_limit,worker}"] == 1
+
+
+def test_docker_calls_and_the_kernel_counts(v2: World) -> None:
+    v2.tree.add("c")
+    subject = v2.run("c", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("c", events=v2_events(oom=1, oom_kill=1))
+    v2.source.told_of_oom(subject)
+    assert v2.wakes == ["oom"]
+    assert v2.tick(0.1)[f"{C}memory_oom_kills_total"] == {"web": 1}
+
+
+def test_a_kill_seen_by_docker_alone_is_counted_when_the_cgroup_is_gone(v2: World) -> None:
+    v2.tree.add("c")
+    subject = v2.run("c", started=v2.clock.wall + 1)
+    v2.tick()
+    shutil.rmtree(v2.tree.cgroupfs / "c")
+    v2.source.told_of_oom(subject)
+    seen = v2.tick(0.1)
+    assert seen[f"{C}memory_oom_kills_total"] == {"web": 1}
+    assert seen[f"{C}memory_oom_kills_by_cause_total"]["web{unknown,main}"] == 1
+
+
+def test_a_filling_cgroup_asks_to_be_looked_at_early(v2: World) -> None:
+    v2.tree.add("c", max=100 * MIB, current=10 * MIB)
+    v2.run("c")
+    v2.tick()
+    assert v2.source.next_look() is None
+    v2.tree.set("c", current=60 * MIB)
+    v2.tick(5)  # 10 % a second, 20 % below the alert level
+    look = v2.source.next_look()
+    assert look is not None
+    assert abs(look - 1.0) < 1e-6
+
+
+def test_cache_that_fills_a_cgroup_wakes_nobody(v2: World) -> None:
+    v2.tree.add("c", max=100 * MIB, current=10 * MIB)
+    v2.run("c")
+    v2.tick()
+    v2.tree.set("c", current=95 * MIB, stat=v2_stat(inactive_file=90 * MIB))
+    v2.tick()
+    assert v2.source.next_look() is None or (v2.source.next_look() or 0) > 5
+
+
+def test_without_a_memory_controller_or_the_hosts_memory_it_fails_with_a_sentence(tmp_path: Path) -> None:
+    tree = V2Tree(tmp_path)
+    world = World(tree)
+    world.host = None
+    with pytest.raises(SourceError, match="host"):
+        world.tick()
+    world.source.close()
+    (tree.cgroupfs / "cgroup.controllers").write_text("cpu\n")
+    world = World(tree)
+    with pytest.raises(SourceError, match=r"--path\.cgroupfs"):
+        world.tick()
+    world.source.close()
+
+
+def test_processes_are_counted_in_sub_cgroups_and_the_oldest_gives_the_start(v2: World) -> None:
+    directory = v2.tree.add("system.slice/a.service")
+    (directory / "cgroup.procs").write_text("11\n")
+    below = v2.tree.add("system.slice/a.service/sub")
+    (below / "cgroup.procs").write_text("12\n0\n")
+    for pid, ticks, pages in ((11, 5000, 10), (12, 9000, 30)):
+        place = v2.tree.procfs / str(pid)
+        place.mkdir()
+        fields = ["S", "1", "1", "1", "0", "-1", "0", *["0"] * 4, "3", "4", *["0"] * 6, str(ticks), "0", str(pages)]
+        (place / "stat").write_text(f"{pid} (a b) {' '.join(fields)} {' '.join(['0'] * 10)}\n")
+    seen = v2.tick()
+    unit = "system.slice/a.service"
+    hertz, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
+    assert seen["brimline_cgroup_processes"] == {unit: 3}
+    assert seen["brimline_cgroup_memory_largest_process_bytes"] == {unit: 30 * page}
+    assert seen["brimline_cgroup_start_time_seconds"] == {unit: 1699990000 + 5000 / hertz}
