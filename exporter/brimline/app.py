@@ -17,7 +17,7 @@ from brimline.errors import BrimlineError, ConfigError
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import View
+from brimline.model import Clock, View
 from brimline.sources.oom import OomLedger
 from brimline.sources.registry import Settings, World, build
 
@@ -47,12 +47,14 @@ class LoopPoller:
 class App:
     """One running Brimline: the engine, the tasks beside it, and the way from a new configuration to new parts."""
 
-    def __init__(self, loaded: Loaded, reload: Callable[[], Loaded], environ: Mapping[str, str]) -> None:
+    def __init__(
+        self, loaded: Loaded, reload: Callable[[], Loaded], environ: Mapping[str, str], *, clock: Clock | None = None
+    ) -> None:
         self._loaded = loaded
         self._reload = reload
         self._reloading = asyncio.Lock()
         self._background: list[asyncio.Task[None]] = []
-        self._world = World(SystemClock(), LoopPoller(), self._wake, environ, OomLedger())
+        self._world = World(clock or SystemClock(), LoopPoller(), self._wake, environ, OomLedger())
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)

@@ -12,10 +12,9 @@ from typing import Annotated, Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from brimline import mistakes, units
-from brimline.options import Bytes, Duration, Options, Ratio
+from brimline.options import Bytes, Duration, Options, Ratio, refusal
 from brimline.sources.docker import DockerOptions
 from brimline.sources.groups import GroupOptions, ProcessOptions
 
@@ -28,7 +27,7 @@ def split_address(text: str) -> tuple[str, int]:
     """Read `host:port`, `[::1]:port` or `:port` (every address of this machine: the host is empty)."""
     found = _ADDRESS.fullmatch(text)
     if found is None or int(found[2]) > _HIGHEST_PORT:
-        raise _refusal(f'"{text}" is no address; write {_likely_address(text)}')
+        raise refusal(f'"{text}" is no address; write {_likely_address(text)}')
     return found[1].strip("[]"), int(found[2])
 
 
@@ -42,10 +41,6 @@ def _likely_address(text: str) -> str:
     return f'"127.0.0.1:{PORT}", "[::1]:{PORT}" or ":{PORT}"'
 
 
-def _refusal(reason: str) -> PydanticCustomError:
-    return PydanticCustomError("quantity", "{reason}", {"reason": reason})
-
-
 def _address(text: str) -> str:
     split_address(text)
     return text
@@ -53,32 +48,32 @@ def _address(text: str) -> str:
 
 def _interval(seconds: float) -> float:
     if not 0.1 <= seconds <= 300:  # noqa: PLR2004 - an early wake's shortest distance; Prometheus's look-back
-        raise _refusal(f"{units.spell_duration(seconds)} is out of range; write 100ms to 5m, such as 5s")
+        raise refusal(f"{units.spell_duration(seconds)} is out of range; write 100ms to 5m, such as 5s")
     return seconds
 
 
 def _url_path(text: str) -> str:
     if not re.fullmatch(r"/[\w./~-]*", text, re.ASCII):
-        raise _refusal(f'"{text}" is no path; write it with a leading "/", such as "/metrics"')
+        raise refusal(f'"{text}" is no path; write it with a leading "/", such as "/metrics"')
     return text
 
 
 def _telemetry_path(text: str) -> str:
     if text == "/" or text.startswith("/-/"):
-        raise _refusal(f'"{text}" is taken; write another path, such as "/metrics"')
+        raise refusal(f'"{text}" is taken; write another path, such as "/metrics"')
     return _url_path(text)
 
 
 def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise _refusal(f'"{text}" is no address of a page; write "https://host/path"')
+        raise refusal(f'"{text}" is no address of a page; write "https://host/path"')
     return text
 
 
 def _some_address(addresses: tuple[str, ...]) -> tuple[str, ...]:
     if not addresses:
-        raise _refusal(f'no address to listen on; write at least one, such as "127.0.0.1:{PORT}"')
+        raise refusal(f'no address to listen on; write at least one, such as "127.0.0.1:{PORT}"')
     return addresses
 
 
@@ -112,11 +107,13 @@ class SourcesConfig(Options):
     @classmethod
     def _suits_the_source(cls, value: object, info: ValidationInfo) -> object:
         """Ask the process source's own options, so that its rules are written once."""
+        if info.field_name == "pss_budget" and isinstance(value, float) and not 0 < value <= 1:
+            raise refusal(f'"{units.spell_ratio(value)}" is out of range; write a share of one core, such as "1%"')
         name = "groups" if info.field_name == "processes" else str(info.field_name)
         try:
             return getattr(ProcessOptions.model_validate({name: value}), name)
         except ValidationError as error:
-            raise _refusal(mistakes.sentence(error.errors()[0])) from None
+            raise refusal(mistakes.sentence(error.errors()[0])) from None
 
     @property
     def process(self) -> ProcessOptions:

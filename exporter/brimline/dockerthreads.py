@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
@@ -95,6 +96,7 @@ class EventStream:
         self, client: APIClient, host: str, since: float | None, filters: Mapping[str, list[str]], idle: float
     ) -> None:
         self.opened = asyncio.Event()
+        self.began: float | None = None  # by the engine's own clock, to the second
         self._client = client
         self._host = host
         self._query = {"filters": json.dumps(dict(filters))} | ({} if since is None else {"since": f"{since:.9f}"})
@@ -131,8 +133,8 @@ class EventStream:
             guarded(f"{self._host}: events", self._read)
             end: Exception = StreamEndError(f"{self._host}: the event stream ended", silent=False)
         except Exception as error:  # noqa: BLE001 - raised again by `arrivals`
-            silent = self._response is not None and time.monotonic() - self._heard >= self._idle
-            end = StreamEndError(str(error), silent=True) if silent else error
+            silent = time.monotonic() - self._heard >= self._idle
+            end = error if self._response is None else StreamEndError(str(error), silent=silent)
         return partial(_post, self._loop, self._finish, end)
 
     def _read(self) -> None:
@@ -142,6 +144,8 @@ class EventStream:
         with closing(response):
             response.raise_for_status()
             self._response, self._heard = response, time.monotonic()
+            with suppress(TypeError, ValueError):
+                self.began = parsedate_to_datetime(response.headers.get("Date", "")).timestamp()
             if self._closed:
                 return
             _post(self._loop, self.opened.set)

@@ -12,11 +12,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from brimline.errors import Problem
+from brimline.options import describe
 from brimline.yamlfile import Path
 
 _CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)", re.ASCII)
+_PERHAPS_CREDENTIALS: Final = re.compile(r"[^\s/@:\"]+:(?!//)[^\s@\"]+(?=@)", re.ASCII)  # of an address written wrong
 _PLACE: Final = re.compile(r":(\d+):(\d+)$", re.ASCII)
-_LONGEST: Final = 60  # characters of a found value that are shown
 
 
 class Where(Protocol):
@@ -62,7 +63,7 @@ def _problem(detail: ErrorDetails, model: type[BaseModel], where: Where) -> Prob
     if detail["type"] == "missing":
         return Problem(where(path[:-1]), f'missing key "{path[-1]}"; write "{path[-1]}: ..."')
     place = where(path)
-    said = one_line(hide_secrets(sentence(detail)))
+    said = one_line(_PERHAPS_CREDENTIALS.sub("***", hide_secrets(sentence(detail))))
     return Problem(place, f"{dotted(path)}: {said}" if ":" in place and path else said)
 
 
@@ -111,24 +112,10 @@ def sentence(detail: ErrorDetails) -> str:
     context: Mapping[str, Any] = detail.get("ctx", {})
     known = _SENTENCES.get(detail["type"])
     if known is not None:
-        return known(_found(detail["input"]), context, str(path[-1]) if path else "")
+        return known(describe(detail["input"]), context, str(path[-1]) if path else "")
     if detail["type"] == "value_error" or "url" not in detail:  # a validator's own words; pydantic's come with a url
         return detail["msg"].removeprefix("Value error, ")
-    return f"{detail['msg']}; found {_found(detail['input'])}"
-
-
-def _found(value: object) -> str:
-    match value:
-        case None:
-            return "nothing"
-        case str():
-            return f'"{value}"' if len(value) <= _LONGEST else f'"{value[:_LONGEST]}..."'
-        case dict():
-            return "a mapping"
-        case list() | tuple():
-            return "a list"
-        case _:
-            return repr(value)
+    return f"{detail['msg']}; found {describe(detail['input'])}"
 
 
 _Sentence = Callable[[str, Mapping[str, Any], str], str]

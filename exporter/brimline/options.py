@@ -4,13 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from brimline import units
 from brimline.errors import UnitError
+
+_LONGEST: Final = 60  # characters of a found value that are shown
+
+
+def describe(value: object) -> str:
+    """Return what a value is, for `found ...`."""
+    match value:
+        case None:
+            return "nothing"
+        case str():
+            return f'"{value}"' if len(value) <= _LONGEST else f'"{value[:_LONGEST]}..."'
+        case dict():
+            return "a mapping"
+        case list() | tuple():
+            return "a list"
+        case _:
+            return repr(value)
 
 
 class Options(BaseModel):
@@ -19,14 +36,21 @@ class Options(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
-def _reader(parse: Callable[[str], float]) -> Callable[[object], object]:
+def refusal(reason: str) -> PydanticCustomError:
+    """Return the error a validator raises: its sentence reaches the person as it is."""
+    return PydanticCustomError("quantity", "{reason}", {"reason": reason})
+
+
+def _reader(parse: Callable[[str], float], example: str) -> Callable[[object], object]:
     def read(value: object) -> object:
-        if not isinstance(value, str):
+        if isinstance(value, int | float) and not isinstance(value, bool):
             return value
+        if not isinstance(value, str):
+            raise refusal(f'found {describe(value)}; write one value, such as "{example}"')
         try:
             return parse(value)
         except UnitError as error:
-            raise PydanticCustomError("quantity", "{reason}", {"reason": str(error)}) from None
+            raise refusal(str(error)) from None
 
     return read
 
@@ -37,11 +61,8 @@ def _compile(value: object) -> object:
     try:
         return re.compile(value)
     except re.error as error:
-        raise PydanticCustomError(
-            "quantity",
-            "{reason}",
-            {"reason": f'"{value}" is no regular expression: {error}; write \\ before a character meant as it stands'},
-        ) from None
+        reason = f'"{value}" is no regular expression: {error}; write \\ before a character meant as it stands'
+        raise refusal(reason) from None
 
 
 def _schema(pattern: str, *examples: str) -> WithJsonSchema:
@@ -50,19 +71,19 @@ def _schema(pattern: str, *examples: str) -> WithJsonSchema:
 
 Bytes = Annotated[
     int,
-    BeforeValidator(_reader(units.parse_bytes)),
+    BeforeValidator(_reader(units.parse_bytes, "2GiB")),
     PlainSerializer(units.spell_bytes),
     _schema(r"^[0-9]+(\.[0-9]+)?\s*(B|[KMGT]iB|kB|[MGT]B)$", "200MiB", "2GiB"),
 ]
 Ratio = Annotated[
     float,
-    BeforeValidator(_reader(units.parse_ratio)),
+    BeforeValidator(_reader(units.parse_ratio, "85%")),
     PlainSerializer(units.spell_ratio),
     _schema(r"^[0-9]+(\.[0-9]+)?\s*%?$", "85%", "0.85"),
 ]
 Duration = Annotated[
     float,
-    BeforeValidator(_reader(units.parse_duration)),
+    BeforeValidator(_reader(units.parse_duration, "5s")),
     PlainSerializer(units.spell_duration),
     _schema(r"^(0|([0-9]+(y|w|d|h|m|s|ms))+)$", "5s", "1m30s", "250ms"),
 ]

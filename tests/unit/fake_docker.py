@@ -49,6 +49,9 @@ class Request(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         pass
 
+    def date_time_string(self, timestamp: float | None = None) -> str:
+        return super().date_time_string(self.server.fake.now / 1e9 if timestamp is None else timestamp)
+
     def do_GET(self) -> None:
         self.close_connection = True
         self.server.fake.connections.add(self)
@@ -57,6 +60,7 @@ class Request(BaseHTTPRequestHandler):
         if parts[0].startswith("v1."):
             del parts[0]
         self.server.fake.requests.append("/".join(parts))
+        self.server.fake.listener()
         with suppress(OSError):
             self._answer(parts, query)
         self.server.fake.connections.discard(self)
@@ -94,6 +98,7 @@ class Request(BaseHTTPRequestHandler):
         with fake.changed:
             at = len(fake.events) if since is None else 0
             fake.streams += 1
+            fake.listener()
             fake.changed.notify_all()
             while not fake.closed and fake.cut_streams_before <= fake.streams:
                 while at < len(fake.events):
@@ -156,6 +161,7 @@ class FakeDocker:
         self.streams = 0
         self.cut_streams_before = 0
         self.closed = False
+        self.listener: Callable[[], None] = lambda: None
         self.now = 1_800_000_000 * 10**9
         self.memory: dict[str, Any] = {"usage": 10000, "limit": 20000, "max_usage": 12000, "stats": V1_STATS}
         self.start()

@@ -28,7 +28,7 @@ class FakeProcfs:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 
-    def spawn(  # noqa: PLR0913 - what a process is
+    def spawn(
         self,
         pid: int,
         argv: list[str] | None = None,

@@ -148,7 +148,7 @@ def test_the_process_source_judges_its_own_options() -> None:
     assert refused(f"sources: {{processes: {groups}, presets: [gunicron], pss_budget: 200%}}") == [
         'brimline.yml:1:22: sources.processes: group "a" is there twice; give each its own name',
         'brimline.yml:1:75: sources.presets: unknown preset "gunicron"; did you mean "gunicorn"?',
-        "brimline.yml:1:99: sources.pss_budget: found 2.0; write at most 1",
+        'brimline.yml:1:99: sources.pss_budget: "200%" is out of range; write a share of one core, such as "1%"',
     ]
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -67,7 +68,7 @@ def restarts(roster: Roster, name: str = "web") -> int:
     return roster.tallies[name, "", ""].restarts
 
 
-def start(roster: Roster, at: float, **more: object) -> None:
+def start(roster: Roster, at: float, **more: Any) -> None:  # noqa: ANN401 - fields of the container
     """A start as the follower sees it: the event, then the inspection it asks for."""
     assert roster.happened(event("start", at + 0.001))
     roster.inspected(made(started=at, **more), listing=False)
@@ -166,6 +167,14 @@ def test_a_death_is_known_at_once_and_its_flag_by_inspection(roster: Roster, hea
     assert heard.exits == []
     roster.inspected(made(running=False, exit_code=137), listing=False)
     assert heard.exits == [("a@1000.0", False, False, 137)]
+
+
+def test_a_replayed_death_does_not_stop_the_next_incarnation(roster: Roster, heard: Heard) -> None:
+    roster.inspected(made(started=BOOT + 300), listing=True)
+    assert roster.happened(event("die", BOOT + 299, exitCode="1"))
+    assert roster.containers["a"].running
+    roster.inspected(made(started=BOOT + 300), listing=False)
+    assert [code for *_, code in heard.exits] == [1]
 
 
 def test_an_oom_of_the_main_process(roster: Roster, heard: Heard) -> None:

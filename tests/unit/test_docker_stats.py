@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from brimline.sources.cgroup import used, working_set
 from brimline.sources.docker_stats import parse_stats
 
-V1 = {
+V1: dict[str, Any] = {
     "memory_stats": {
         "usage": 884736,
         "max_usage": 3821568,
@@ -31,7 +31,7 @@ V1 = {
     },
     "cpu_stats": {"cpu_usage": {"total_usage": 20184576}, "throttling_data": {"throttled_time": 5_000_000}},
 }
-V2 = {
+V2: dict[str, Any] = {
     "memory_stats": {
         "usage": 884736,
         "limit": 52428800,

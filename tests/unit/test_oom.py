@@ -138,8 +138,34 @@ def test_every_cause_is_preset_to_zero_and_cgroups_have_no_break_down() -> None:
     assert list(columns["brimline_cgroup_memory_oom_kills_total"].values) == [0]
 
 
-def test_an_unknown_subject_is_nobodys_kill() -> None:
+def test_a_life_between_two_looks_is_counted_once_on_dockers_word() -> None:
     book = Ledger()
     book.ledger.told(container(), book.clock.now())
+    book.ledger.told(container(), book.clock.pass_(0.5))  # the oom event, then the flag at its exit
+    book.ledger.settle(book.clock.now(), _alive)
+    assert (book.total(), book.causes()) == (1, {"unknown,main": 1})
+
+
+def test_a_life_docker_told_of_before_its_cgroup_was_opened_is_counted_once() -> None:
+    book = Ledger()
+    book.ledger.told(container(), book.clock.now())
+    book.ledger.begin(container(), 1, newborn=True)
+    assert not book.ledger.rose(container(), 1)
+    book.ledger.gone(container(), book.clock.pass_(0.1))
+    assert book.total() == 1
+
+
+def test_dockers_word_on_a_closed_life_comes_too_late() -> None:
+    book = Ledger()
+    book.ledger.begin(container(), 0, newborn=True)
+    book.ledger.observe(container(), 1, Cause.OWN_LIMIT, book.clock.now())
+    book.ledger.gone(container(), book.clock.now())
+    book.ledger.settle(book.clock.pass_(20), _alive)
+    book.ledger.told(container(), book.clock.pass_(1))
+    assert book.total() == 1
+
+
+def test_an_unknown_cgroup_that_is_gone_is_nobodys_kill() -> None:
+    book = Ledger()
     book.ledger.gone(container(), book.clock.now())
     assert book.total() is None

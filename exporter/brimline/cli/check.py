@@ -84,13 +84,13 @@ class Unknown(Refusal):
 @config_flags(hidden=True)
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], *, as_json: bool, flags: Mapping[str, Value]) -> None:
-    """Show every subject's used memory against 80 and 85 % of its limit.
+    """Show every subject against 80 and 85 %; also a Nagios plugin.
 
     NAME is a glob over names, kind/name or project/service: "whisper-*", "process/*", "shop/api". A subject without a
     limit is measured against the host's memory and marked "no limit".
 
-    The exit status is 0 (normal), 1 (warning), 2 (critical) or 3 (unknown), and the first line a Nagios plugin's; its
-    performance data are left out on a terminal. All flags of "brimline run" work here too.
+    The exit status is 0 (normal), 1 (warning), 2 (critical) or 3 (unknown). The first line holds the worst subjects
+    and, except on a terminal, the performance data. All flags of "brimline run" work here too.
     """
     config = loaded(flags, Unknown).config
     try:
@@ -120,7 +120,8 @@ def status_line(result: Result, *, perfdata: bool) -> str:
     said += [f'nothing matches "{pattern}"' for pattern in result.unmatched]
     if not said:
         top = max((row for row in result.rows if row.ratio is not None), key=lambda row: row.ratio or 0, default=None)
-        said.append(f"{len(result.rows)} subjects, highest {_brief(top)}" if top else "nothing to measure")
+        counted = "1 subject" if len(result.rows) == 1 else f"{len(result.rows)} subjects"
+        said.append(f"{counted}, highest {_brief(top)}" if top else "nothing to measure")
     line = _plain(f"BRIMLINE {WORD[result.state]} - {'; '.join(said)}")
     return f"{line} | {_perfdata(result.rows)}" if perfdata and result.rows else line
 

@@ -111,11 +111,7 @@ def _pressure(subject: Subject, measures: Measures) -> Iterator[str]:
     kills = measures.get(subject, "memory_oom_kills_total")
     if kills is not None:
         # One reading has nothing to compare with: the count begins with it.
-        told = (
-            f"{kills:.0f}"
-            if kills
-            else f"counted by a running Brimline: brimline_{subject.kind}_memory_oom_kills_total"
-        )
+        told = f"{kills:.0f}" if kills else f"see brimline_{subject.kind}_memory_oom_kills_total of a running Brimline"
         yield f"OOM kills    {told}"
     room = measures.get(subject, "memory_available_bytes")
     if room is not None and subject.kind is not Kind.HOST:

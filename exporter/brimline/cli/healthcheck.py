@@ -39,7 +39,10 @@ def _get(url: SplitResult, seconds: float) -> tuple[int, str]:
 @click.option("--url", metavar="URL", help="Page to ask.  [default: /-/healthy of the first listen address]")
 @click.option("--timeout", "seconds", default=5.0, show_default=True, metavar="SECONDS", help="Longest wait.")
 def healthcheck(url: str | None, seconds: float) -> None:
-    """Ask a running Brimline whether it is healthy: exit 0 if it is, else 1."""
+    """Ask a running Brimline whether it is healthy.
+
+    The exit status is 0 if it is, else 1.
+    """
     page = url or default_url(os.environ)
     parts = urlsplit(page)
     if parts.scheme not in {"http", "https"} or not parts.hostname:

@@ -44,8 +44,12 @@ def _by_use(row: Row, measures: Measures) -> str:
             "set a limit, so that it cannot take its neighbours with it."
         )
     if row.state is not State.NORMAL:
-        advice = "the kernel is about to kill it" if row.state is State.CRITICAL else "little is left before a kill"
-        return f"It holds {of} and nothing of that can be dropped: {row.state}, {advice}."
+        left = measures.get(row.subject, "memory_available_bytes")
+        left = max(limit - used, 0) if left is None else left
+        return (
+            f"It holds {of} and nothing of that can be dropped: {row.state}, "
+            f"{format_bytes(left)} are left before something is killed."
+        )
     shown = measures.get(row.subject, "memory_working_set_bytes")
     if shown is not None and shown / limit > ALERT_AT:
         return (

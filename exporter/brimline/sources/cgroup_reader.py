@@ -60,6 +60,7 @@ class CgroupSource:
         self._started_at = clock.now().wall
         self._columns = {kind: Columns(kind, ()) for kind in KINDS}
         self._chains: dict[Subject, tuple[Level, ...]] = {}
+        self._info = {"version": f"v{self._dialect.version}", "events": self._events()}
         self._ticked_at: float | None = None
         self._targets = targets
         self._host = host
@@ -80,6 +81,7 @@ class CgroupSource:
                 changed |= not self._read(slot, now, host)
         if changed:
             self._columns = {k: Columns(k, [s.subject for s in self._roll.slots(k)]) for k in KINDS}
+            self._info = {"version": f"v{self._dialect.version}", "events": self._events()}
         self._kills.settle(now, self._main_alive)
         self._kills.confirm(lambda kind, uid: self._roll.get(kind, uid) is not None, now)
         self._ticked_at = now.mono
@@ -87,7 +89,7 @@ class CgroupSource:
             self.name,
             tuple(self._build(host)),
             failed=dict(self._roll.failed),
-            info={"version": f"v{self._dialect.version}", "events": self._events()},
+            info=self._info,
             chains=self._chains.copy(),
         )
 
@@ -154,7 +156,7 @@ class CgroupSource:
     def _read(self, slot: Slot, now: Now, host: HostFacts) -> bool:
         """Read one cgroup; tell whether it is still there."""
         try:
-            slot.read_hot(now.mono)
+            changed = slot.read_hot(now.mono)
             if now.mono >= slot.rest_due:
                 slot.read_rest(self._procfs, self._boot_time, host.total, now.mono)
                 self._chains[slot.subject] = slot.chain()
@@ -162,7 +164,8 @@ class CgroupSource:
             self._roll.lost(slot, error)
             self._close(slot, now)
             return False
-        self._account(slot, now)
+        if changed:
+            self._account(slot, now)
         slot.refresh(host.swap_free or 0, now.mono)
         return True
 
@@ -175,7 +178,7 @@ class CgroupSource:
         for kind in KINDS:
             slots = self._roll.slots(kind)
             ceiling = host.available if host.available is not None else host.total
-            available = [min(slot.room(), ceiling) for slot in slots]
+            available = [room if (room := slot.room()) < ceiling else ceiling for slot in slots]
             yield from self._columns[kind].build([slot.row for slot in slots], available)
         yield from self._kills.columns()
 

@@ -46,7 +46,7 @@ class Roll:
         self._globs = tuple(globs)
         self._dialect = dialect
         self._fds = fds
-        self._slots: dict[tuple[Kind, str], Slot] = {}
+        self._slots: dict[Kind, dict[str, Slot]] = {kind: {} for kind in KINDS}
         self._wanted: dict[Kind, dict[str, Wanted]] = {kind: {} for kind in KINDS}
         self._removed: set[str] = set()  # uids of targets whose cgroup went before Docker said so
         self._targets: Sequence[Target] = ()
@@ -56,11 +56,11 @@ class Roll:
 
     def slots(self, kind: Kind) -> list[Slot]:
         """Return the open ones of a kind, in the order they came."""
-        return [slot for (of, _), slot in self._slots.items() if of is kind]
+        return list(self._slots[kind].values())
 
     def get(self, kind: Kind, uid: str) -> Slot | None:
         """Return an open one."""
-        return self._slots.get((kind, uid))
+        return self._slots[kind].get(uid)
 
     def follow(self, targets: Sequence[Target], now: Now) -> Changes:
         """Bring the roll up to date with Docker's targets and, now and then, with the globs."""
@@ -76,22 +76,22 @@ class Roll:
         if due:
             self._scanned_at = now.mono
             self._wanted[Kind.CGROUP] = {w.subject.uid: w for w in self._scan()}
-        wanted = {(kind, uid): w for kind in KINDS for uid, w in self._wanted[kind].items()}
-        for key in [k for k in self._slots if k not in wanted]:
-            changes.closed.append(self._slots.pop(key))
-        self._removed &= {uid for _, uid in wanted}
-        self.failed = {s: why for s, why in self.failed.items() if (s.kind, s.uid) in wanted}
-        for key in [k for k in wanted if k not in self._slots and k[1] not in self._removed]:
-            if (slot := self._open(wanted[key])) is not None:
-                self._slots[key] = slot
-                changes.opened.append(slot)
+        self._removed &= {uid for wanted in self._wanted.values() for uid in wanted}
+        self.failed = {s: why for s, why in self.failed.items() if s.uid in self._wanted[s.kind]}
+        for kind, slots in self._slots.items():
+            wanted = self._wanted[kind]
+            changes.closed += [slots.pop(uid) for uid in [u for u in slots if u not in wanted]]
+            for uid in [u for u in wanted if u not in slots and u not in self._removed]:
+                if (slot := self._open(wanted[uid])) is not None:
+                    slots[uid] = slot
+                    changes.opened.append(slot)
         if changes.opened or changes.closed:
             self._forget_ancestors()
         return changes
 
     def lost(self, slot: Slot, error: OSError) -> None:
         """Take a slot that could not be read off: it is gone, or it has failed and is tried again."""
-        self._slots.pop((slot.subject.kind, slot.subject.uid), None)
+        self._slots[slot.subject.kind].pop(slot.subject.uid, None)
         self._note(slot.subject, error)
 
     def _note(self, subject: Subject, error: OSError) -> None:
@@ -132,15 +132,16 @@ class Roll:
         return known
 
     def _forget_ancestors(self) -> None:
-        needed = {a.path for slot in self._slots.values() for a in slot.above}
+        needed = {a.path for kind in KINDS for slot in self.slots(kind) for a in slot.above}
         for directory in [d for d, a in self.ancestors.items() if a.path not in needed]:
             self.ancestors.pop(directory).cgroup.close()
 
     def close(self, closing: Callable[[Slot], None]) -> None:
         """Close everything."""
-        for slot in self._slots.values():
-            closing(slot)
+        for slots in self._slots.values():
+            for slot in slots.values():
+                closing(slot)
+            slots.clear()
         for ancestor in self.ancestors.values():
             ancestor.cgroup.close()
-        self._slots.clear()
         self.ancestors.clear()

@@ -134,13 +134,15 @@ class Slot:
         fd = self.cgroup.fd_of(dialect.events)
         self.heard = fd is not None and watch.on_change(fd, out_of_memory)
 
-    def read_hot(self, mono: float) -> None:
-        """Read the hot files and note what they say of OOMs. Raises OSError."""
+    def read_hot(self, mono: float) -> bool:
+        """Read the hot files and note what they say of OOMs; tell whether any changed. Raises OSError."""
         before = self.cgroup.facts.ooms
-        if self.cgroup.read_hot():
-            self._dirty = True
-            if before is not None and (self.cgroup.facts.ooms or 0) > before:
-                self.oom_rose_at = mono
+        if not self.cgroup.read_hot():
+            return False
+        self._dirty = True
+        if before is not None and (self.cgroup.facts.ooms or 0) > before:
+            self.oom_rose_at = mono
+        return True
 
     def read_rest(self, procfs: Procfs, boot_time: float, host_total: int, mono: float) -> None:
         """Read the slow files and compute the limit in effect. Raises OSError, an ancestor's too."""

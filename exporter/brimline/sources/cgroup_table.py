@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import compress
 from typing import Final
 
-from brimline.model import Column, Kind, Subject
+from brimline.model import Column, Kind, Metric, Subject
 from brimline.sources import cgroup
 from brimline.sources.cgroup import Bounds, Facts, Family
 
@@ -102,30 +102,36 @@ class Columns:
         self.subjects = tuple(subjects)
         self._levels = tuple(s for s in subjects for _ in range(2))
         self._level_names = (("alert",), ("restart",)) * len(self.subjects)
-        self._presence: dict[int, tuple[bytes, tuple[Subject, ...]]] = {}
+        self._presence: dict[Metric, tuple[bytes, tuple[Subject, ...]]] = {}
+        self._rows: Sequence[Row] = ()
+        self._columns: tuple[Column, ...] = ()
 
-    def build(self, rows: Sequence[Row], available: Sequence[float]) -> Iterator[Column]:
-        """Yield every column that any subject has a value for."""
+    def build(self, rows: Sequence[Row], available: Sequence[float]) -> tuple[Column, ...]:
+        """Return every column that any subject has a value for."""
         if not self.subjects:
-            return
+            return ()
+        if rows != self._rows:  # the same rows are the same objects: a comparison of pointers
+            self._rows, self._columns = rows, tuple(self._turn(rows))
+        left = Column(cgroup.MEMORY_AVAILABLE_BYTES[self._kind], self.subjects, available)
+        return (*self._columns[: len(ALWAYS)], left, *self._columns[len(ALWAYS) :])
+
+    def _turn(self, rows: Sequence[Row]) -> Iterator[Column]:
         kind, subjects = self._kind, self.subjects
         columns = list(zip(*rows, strict=True))
         for family, values in zip(ALWAYS, columns, strict=False):
             yield Column(family[kind], subjects, values)
-        yield Column(cgroup.MEMORY_AVAILABLE_BYTES[kind], subjects, available)
         levels = (cgroup.ALERT_AT, cgroup.RESTART_AT) * len(subjects)
         yield Column(cgroup.MEMORY_THRESHOLD_RATIO[kind], self._levels, levels, self._level_names)
-        for i, family in enumerate(PERHAPS):
-            values = columns[len(ALWAYS) + i]
-            holes = values.count(None)
+        for family, values in zip(PERHAPS, columns[len(ALWAYS) :], strict=True):
+            metric, holes = family[kind], values.count(None)
             if holes == len(values) or (family is cgroup.START_TIME_SECONDS and kind is Kind.CONTAINER):
                 continue  # a container's start is its StartedAt, which Docker tells
             if not holes:
-                yield Column(family[kind], subjects, values)
+                yield Column(metric, subjects, values)
                 continue
             present = bytes(v is not None for v in values)
-            known, having = self._presence.get(i, (b"", ()))
+            known, having = self._presence.get(metric, (b"", ()))
             if present != known:
                 having = tuple(compress(subjects, present))
-                self._presence[i] = (present, having)
-            yield Column(family[kind], having, tuple(compress(values, present)))
+                self._presence[metric] = (present, having)
+            yield Column(metric, having, tuple(compress(values, present)))

@@ -84,6 +84,7 @@ class Follower:
                 await self._attempt()
             except StreamEndError as end:
                 self._doubt = not end.silent
+                log.info("%s", end)
             except SourceError as error:
                 self._fail(str(error))
             except Exception as error:  # the source's read: an answer nobody foresaw must not end the following
@@ -121,6 +122,8 @@ class Follower:
             since = self._roster.last_event
             filters = PODMAN_FILTERS if api.engine == "podman" else FILTERS
             stream = await api.events(None if since is None else since - REPLAY, filters, self._pace.renew)
+            if since is None:
+                self._roster.last_event = stream.began
             await self._list(api, stream)
             self._task(self._sample(api))
             await self._follow(api, stream)
@@ -133,10 +136,10 @@ class Follower:
     async def _list(self, api: DockerApi, stream: EventStream) -> None:
         listing = parse_listing(await api.containers())
         self._names = {entry.id: entry.name for entry in listing}
-        due = self._roster.listed(listing, doubt=self._doubt)
-        for answer in await stream.arrivals(0):  # what a replay brings is counted before the inspections are
-            self._take(api, answer)
+        due = self._roster.listed(listing, doubt=True)
         inspections = [self._inspect(api, container_id, listing=True) for container_id in due]
+        for answer in await stream.arrivals(0):  # what a replay brings is counted before the inspections come in
+            self._take(api, answer)
         await asyncio.gather(*(task for task in inspections if task is not None))
         self._doubt = False
         self.error = None
@@ -146,11 +149,17 @@ class Follower:
         self._wake("docker")
 
     async def _follow(self, api: DockerApi, stream: EventStream) -> None:
+        loop = asyncio.get_running_loop()
+        heard = loop.time()
         while True:
             seen = self._roster.version
             answers = await stream.arrivals(self._pace.ping)
-            if not answers:
+            if answers:
+                heard = loop.time()
+            elif loop.time() - heard < self._pace.renew:
                 await api.ping()
+            else:  # an engine that answers can still have forgotten us
+                raise StreamEndError("nothing happened for long", silent=True)
             for answer in answers:
                 self._take(api, answer)
             if self._roster.version != seen:
@@ -158,11 +167,13 @@ class Follower:
 
     def _take(self, api: DockerApi, answer: Mapping[str, object]) -> None:
         event = parse_event(answer)
-        if event is not None and self._roster.happened(event):
+        if event is None:
+            return
+        if self._roster.happened(event) or event.id in self._busy:
             self._inspect(api, event.id, listing=False)
 
     def _inspect(self, api: DockerApi, container_id: str, *, listing: bool) -> asyncio.Task[None] | None:
-        if container_id in self._busy:  # the answer under way may be older than the event
+        if container_id in self._busy:  # the answer under way may be older than what happened since
             self._again.add(container_id)
             return None
         self._busy.add(container_id)
@@ -171,22 +182,28 @@ class Follower:
     async def _inspection(self, api: DockerApi, container_id: str, *, listing: bool) -> None:
         seen = self._roster.version
         try:
-            async with self._slots:
-                answer = await api.inspect(container_id)
-            if answer is None:
-                self._roster.gone(container_id)
-            else:
-                self._roster.inspected(parse_inspection(answer), listing=listing)
+            while not await self._ask(api, container_id, listing=listing):
+                pass
         except SourceError as error:  # a container at its limit can hang its own inspection, and nobody else's
             self._roster.failed(container_id, self._names.get(container_id, ""), str(error))
             self._task(self._inspect_later(api, container_id))
         finally:
             self._busy.discard(container_id)
-        if container_id in self._again:
             self._again.discard(container_id)
-            self._inspect(api, container_id, listing=False)
-        elif self.complete.is_set() and self._roster.version != seen:
+        if self.complete.is_set() and self._roster.version != seen:
             self._wake("docker")
+
+    async def _ask(self, api: DockerApi, container_id: str, *, listing: bool) -> bool:
+        async with self._slots:
+            self._again.discard(container_id)
+            answer = await api.inspect(container_id)
+        if answer is None:
+            self._roster.gone(container_id)
+        elif container_id in self._again:
+            return False
+        else:
+            self._roster.inspected(parse_inspection(answer), listing=listing)
+        return True
 
     async def _inspect_later(self, api: DockerApi, container_id: str) -> None:
         await asyncio.sleep(self._pace.inspect_again)

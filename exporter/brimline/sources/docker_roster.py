@@ -196,6 +196,8 @@ class Roster:
     def _died(self, event: Event, known: Container | None) -> None:
         death = Death(known.subject if known else None, event.exit_code, event.at, self._life(event.id))
         self._deaths.setdefault(event.id, []).append(death)
+        if known is not None and known.started > event.at:
+            return  # a replay: the incarnation that died is not the one that runs
         self._change(event.id, lambda c: replace(c, running=False, pid=0, exit_code=event.exit_code))
 
     def _judge(self, container_id: str, now: Container | None) -> None:

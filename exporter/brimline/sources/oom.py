@@ -100,10 +100,11 @@ class OomLedger:
         self._layout: _Layout | None = None
 
     def begin(self, subject: Subject, kills: int, *, newborn: bool) -> None:
-        """Start an incarnation; what the kernel counted before Brimline looked is no fresh kill."""
+        """Start an incarnation; what the kernel counted before Brimline looked, or Docker told of, is no fresh kill."""
+        already_told = (subject.kind, subject.uid) in self._incarnations
         total = self._totals.setdefault((subject.kind, subject.labels), _Total(subject))
         total.subject, total.gone_since = subject, None
-        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, 0 if newborn else kills)
+        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, 0 if newborn and not already_told else kills)
         self._layout = None
 
     def rose(self, subject: Subject, kills: int) -> bool:
@@ -121,7 +122,7 @@ class OomLedger:
 
     def told(self, subject: Subject, now: Now) -> None:
         """Docker says there was an OOM here; it counts only where the kernel's own count cannot be read any more."""
-        incarnation = self._incarnations.get((subject.kind, subject.uid))
+        incarnation = self._incarnations.get((subject.kind, subject.uid)) or self._never_read(subject, now)
         if incarnation is None or now.mono - incarnation.rose_at <= SAME_KILL_SECONDS:
             return
         if incarnation.ended is None:
@@ -173,6 +174,16 @@ class OomLedger:
                 for pair in _PAIRS
             ]
             yield Column(OOM_KILLS_BY_CAUSE, layout.broken_down, counts, layout.extra)
+
+    def _never_read(self, subject: Subject, now: Now) -> _Incarnation | None:
+        """Return a life that began and ended between two looks; None for one that is closed already."""
+        total = self._totals.get((subject.kind, subject.labels))
+        if total is not None and total.subject.uid == subject.uid:
+            return None
+        self.begin(subject, 0, newborn=True)
+        incarnation = self._incarnations[subject.kind, subject.uid]
+        incarnation.ended = now.mono
+        return incarnation
 
     def _count_unseen(self, incarnation: _Incarnation, now: Now) -> None:
         """Count one kill that only Docker saw: the cgroup went with its count before it could be read."""

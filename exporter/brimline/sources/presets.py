@@ -139,9 +139,9 @@ def _module(target: str) -> str:
 
 def _option(args: Sequence[str], short: str, long: str) -> str:
     """Return an option's value in any of its spellings: `-n x`, `-nx`, `--name x`, `--name=x`; empty without it."""
-    for arg, following in zip(args, [*args[1:], ""], strict=True):
+    for place, arg in enumerate(args, 1):
         if arg in {short, long} and arg:
-            return following
+            return args[place] if place < len(args) else ""
         if arg.startswith(f"{long}="):
             return arg.removeprefix(f"{long}=")
         if short and arg.startswith(short) and not arg.startswith("--"):

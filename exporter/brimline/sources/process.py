@@ -6,6 +6,7 @@ A group that has no process says so with `processes` 0; its memory is then absen
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -100,7 +101,8 @@ class ProcessSource:
 
     def start(self) -> None:
         """Begin to follow processes; waits up to 2 s for the first look at all of them."""
-        self._membership.start(_FIRST_LOOK)
+        with suppress(OSError):  # there is no /proc: every read says so and tries again
+            self._membership.start(_FIRST_LOOK)
         if self._scales is not None:
             self._scales.start()
 

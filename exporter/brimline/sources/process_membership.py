@@ -77,8 +77,9 @@ class Membership:
 
     def start(self, patience: float) -> None:
         """Begin; wait a little for the first look, so that the first tick is whole."""
+        names = self._procfs.listing()
         self._census.start()
-        self._look(self._procfs.listing())
+        self._look(names)
         self._first = self._census.mark()
         self._first.wait(patience)
 

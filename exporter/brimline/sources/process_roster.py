@@ -76,7 +76,7 @@ class Roster:
 
     def _place(self, identity: Identity, before: Place | None) -> Place:
         bare = replace(identity, argv=())
-        if identity.dead:
+        if identity.dead or identity.kernel:
             return Place(bare, None)
         parent = self._parent(identity)
         for group in self._configured:
@@ -94,7 +94,7 @@ class Roster:
         return parent if parent is not None and parent.identity.start <= identity.start else None
 
     def _find(self, identity: Identity, before: Place | None) -> Group | None:
-        if identity.kernel or identity.depth > 1 or in_container(identity.cgroups):
+        if identity.depth > 1 or in_container(identity.cgroups):
             return None
         master = recognise(identity.argv, self._presets)
         if master is None:

@@ -29,7 +29,6 @@ _ICON: Final = (
     "fill='%23ccc'/%3E%3Cpath d='M2 6h12v8H2z' fill='%232c7a4b'/%3E%3Cpath d='M1 4h14' stroke='%23b3261e'/%3E%3C/svg%3E"
 )
 _MARKS: Final = f"M{ALERT_AT * 100:g} 0V12M{RESTART_AT * 100:g} 0V12"
-_STALE: Final = "the metrics hold no data until Brimline reads again."
 _STATES: Final = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.NORMAL)
 
 
@@ -81,11 +80,7 @@ def draw(view: View, *, fresh: bool) -> str:
     when = f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M:%S} UTC</time>'
     return "".join(
         (
-            *(
-                []
-                if fresh
-                else [f'<p class="loud"><strong>Stale.</strong> Nothing was read since {when}; {_STALE}</p>']
-            ),
+            *([] if fresh else [_stale(when)]),
             *(_failure(source) for source in view.sources if not source.up),
             f'<p class="summary">{_summary(found, len(idle))}</p>',
             *_subjects(found, idle),
@@ -93,6 +88,11 @@ def draw(view: View, *, fresh: bool) -> str:
             f'<p class="dim">Read at {when}, tick {view.ticks}, in {_short(view.tick_seconds)}.</p>',
         )
     )
+
+
+def _stale(when: str) -> str:
+    then = "the metrics hold no data until Brimline reads again"
+    return f'<p class="loud"><strong>Stale.</strong> Nothing was read since {when}; {then}.</p>'
 
 
 def _failure(source: SourceStatus) -> str:

@@ -1,0 +1,29 @@
+# Two commands matter: `make run` and `make test`. Arguments of `brimline run` go in ARGS, another Python in PYTHON,
+# chosen suites in SUITES; STRICT=1 turns whatever is skipped into a failure.
+VENV := .venv
+export PYTHON
+
+.PHONY: run test bench golden lock
+
+run:
+	@tools/install-packages run
+	@tools/make-venv requirements.txt requirements-build.txt
+	@exec $(VENV)/bin/brimline run $(ARGS)
+
+test:
+	@tools/install-packages run test
+	@tools/make-venv requirements-test.txt
+	@exec $(VENV)/bin/python tests/suites.py $(if $(STRICT),--strict) $(SUITES)
+
+bench:
+	@tools/install-packages run test bench
+	@tools/make-venv requirements-test.txt
+	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(VENV)/bin/python $$bench $(ARGS) || exit; done
+
+golden:
+	@tools/make-venv requirements-test.txt
+	@exec $(VENV)/bin/python -m pytest tests/golden --regenerate-goldens $(ARGS)
+	@git --no-pager diff --stat -- tests
+
+lock:
+	@tools/lock

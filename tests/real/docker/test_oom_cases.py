@@ -1,0 +1,145 @@
+"""Every way a container can end: kills by the OOM killer get the right cause and victim, everything else gets none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from real.cgroups import Group
+from real.engine import Dockerd
+from real.rows import MIB
+from real.sidecar import Sidecar
+
+BY_CAUSE = "brimline_container_memory_oom_kills_by_cause_total"
+TOTAL = "brimline_container_memory_oom_kills_total"
+V1 = Path("/sys/fs/cgroup/memory")
+
+
+@pytest.fixture(scope="module")
+def brimline(dockerd: Dockerd) -> Iterator[Sidecar]:
+    sidecar = Sidecar(f"--sources.docker.host={dockerd.url}", "--interval=250ms", "--sources.cgroups=")
+    yield sidecar
+    sidecar.close()
+
+
+def causes(brimline: Sidecar, name: str) -> dict[str, float]:
+    """Return `cause/victim` -> kills, where there were any."""
+    found = brimline.find(BY_CAUSE, container=name).items()
+    return {f"{dict(labels)['cause']}/{dict(labels)['victim']}": n for labels, n in found if n}
+
+
+def known(brimline: Sidecar, name: str) -> None:
+    brimline.wait_for(lambda: brimline.value("brimline_container_memory_usage_bytes", container=name), name)
+
+
+def expect(brimline: Sidecar, name: str, wanted: dict[str, float]) -> None:
+    brimline.wait_for(lambda: causes(brimline, name) == wanted, f"{name}: {wanted}, not {causes(brimline, name)}", 15)
+    brimline.next_ticks(3)
+    assert causes(brimline, name) == wanted
+    assert brimline.value(TOTAL, container=name) == sum(wanted.values())
+
+
+def test_kills_are_heard_by_event_here(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    containers("anon", 5, options=["--memory", "50m", "--name", "heard"])
+    known(brimline, "heard")
+    brimline.next_ticks()
+    assert brimline.find("brimline_source_info", source="cgroup", events="event", version="v1")
+
+
+def test_own_limit_main_process(dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]) -> None:
+    container = containers("wait", 2, "+", "anon", 200, options=["--memory", "50m", "--name", "own-main"], ready=False)
+    known(brimline, "own-main")
+    dockerd.cli("wait", container)
+    expect(brimline, "own-main", {"own_limit/main": 1})
+    assert brimline.value("brimline_container_exit_code", container="own-main") == 137
+
+
+def test_own_limit_within_moments_of_its_start(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    """The whole life of the container may lie between two ticks."""
+    container = containers("anon", 200, options=["--memory", "50m", "--name", "own-fast"], ready=False)
+    dockerd.cli("wait", container)
+    brimline.wait_for(lambda: brimline.value(TOTAL, container="own-fast"), "the kill of own-fast", 15)
+    brimline.next_ticks(3)
+    assert brimline.value(TOTAL, container="own-fast") == 1
+    assert list(causes(brimline, "own-fast")) in (["own_limit/main"], ["unknown/main"])
+
+
+def test_worker_killed_with_its_main_process_alive(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    container = containers("wait", 2, "+", "worker-oom", 100, options=["--memory", "50m", "--name", "worker"])
+    expect(brimline, "worker", {"own_limit/worker": 1})
+    assert dockerd.inspect(container)["State"]["Running"]
+    assert brimline.value("brimline_container_running", container="worker") == 1
+
+
+def test_an_ancestors_limit(brimline: Sidecar, dockerd: Dockerd) -> None:
+    parent = Group(V1 / "brimline-oom-parent")
+    try:
+        parent.write("memory.limit_in_bytes", 60 * MIB)
+        options = ["--cgroup-parent", "/brimline-oom-parent", "--memory", "500m", "--name", "nested"]
+        dockerd.load("wait", 2, "+", "worker-oom", 100, options=options)
+        expect(brimline, "nested", {"ancestor/worker": 1})
+        assert brimline.value("brimline_container_memory_limit_bytes", container="nested") == 60 * MIB
+        assert brimline.value("brimline_container_limited", container="nested") == 1
+    finally:
+        dockerd.remove_containers()
+        parent.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "steps", "end"),
+    [
+        ("killed", ("anon", 5), ("kill",)),
+        ("stop-timeout", ("deaf", "+", "anon", 5), ("stop", "-t", "1")),
+        ("stopped", ("anon", 5), ("stop",)),
+    ],
+)
+def test_137_alone_is_no_oom(  # noqa: PLR0917 - fixtures
+    name: str,
+    steps: tuple[str, ...],
+    end: tuple[str, ...],
+    dockerd: Dockerd,
+    brimline: Sidecar,
+    containers: Callable[..., str],
+) -> None:
+    container = containers(*steps, options=["--memory", "50m", "--name", name])
+    known(brimline, name)
+    dockerd.cli(*end, container)
+    brimline.wait_for(lambda: brimline.value("brimline_container_running", container=name) == 0, f"{name} stopped")
+    brimline.next_ticks(3)
+    assert dockerd.inspect(container)["State"]["ExitCode"] in {137, 143}
+    assert causes(brimline, name) == {}
+    assert brimline.value(TOTAL, container=name) == 0
+
+
+def test_the_stale_flag_after_a_workers_oom_and_a_plain_stop(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    steps = ("deaf", "+", "wait", 2, "+", "worker-oom", 100)
+    container = containers(*steps, options=["--memory", "50m", "--name", "stale"])
+    expect(brimline, "stale", {"own_limit/worker": 1})
+    dockerd.cli("stop", "-t", "1", container)
+    brimline.wait_for(lambda: brimline.value("brimline_container_running", container="stale") == 0, "stale stopped")
+    state = dockerd.inspect(container)["State"]
+    assert (state["ExitCode"], state["OOMKilled"]) == (137, True), "this engine's flag is not stale: the test is void"
+    expect(brimline, "stale", {"own_limit/worker": 1})
+
+
+def test_the_count_goes_on_over_a_restart_and_outlives_the_container(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    options = ["--memory", "50m", "--name", "again"]
+    container = containers("wait", 2, "+", "worker-oom", 100, options=options)
+    expect(brimline, "again", {"own_limit/worker": 1})
+    dockerd.cli("restart", "-t", "0", container)
+    expect(brimline, "again", {"own_limit/worker": 2})
+    assert brimline.value("brimline_container_restarts_total", container="again") == 1
+    dockerd.cli("rm", "-f", container)
+    brimline.wait_for(lambda: brimline.value("brimline_container_running", container="again") is None, "again removed")
+    assert brimline.value(TOTAL, container="again") == 2
+    assert brimline.value("brimline_container_restarts_total", container="again") == 1

@@ -1,0 +1,169 @@
+"""Runs the suites in order and says of each how long it took against its budget, or why it was skipped.
+
+`suites.py [--strict] [NAME...]`; with --strict whatever is skipped, suite or test, fails. Only the standard library.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / ".cache" / "results"
+BIN = Path(sys.executable).parent
+PATIENCE = 3  # a suite is ended after so many times its budget: it hangs
+
+
+def without_root() -> str | None:
+    return None if os.geteuid() == 0 else "it needs root"
+
+
+def without(program: str, package: str) -> Callable[[], str | None]:
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    return lambda: None if shutil.which(program, path=path) else f"no {program}: apt-get install {package}"
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Commands that are run one after another, or the tests under some paths, within a budget of seconds."""
+
+    name: str
+    budget: int
+    commands: Sequence[Sequence[str]] = ()
+    tests: Sequence[str] = ()
+    needs: Sequence[Callable[[], str | None]] = ()
+
+
+SUITES = (
+    Suite("lint", 10, commands=[["ruff", "check", "."], ["ruff", "format", "--check", "."]]),
+    Suite("types", 60, commands=[["mypy"]]),
+    Suite("layers", 15, commands=[["lint-imports"]]),
+    Suite("unit", 90, tests=["tests/unit"]),
+    Suite("golden", 20, tests=["tests/golden"]),
+    Suite("docs", 20, tests=["tests/docs"]),
+    Suite("real", 150, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
+    Suite(
+        "cgroup2",
+        150,
+        tests=["tests/real/test_cgroup2.py"],
+        needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
+    ),
+)
+
+
+@dataclass(slots=True)
+class Count:
+    """Tests by what became of them."""
+
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+
+    def add(self, results: Path) -> None:
+        """Add what a pytest wrote into its JUnit file."""
+        for suite in ET.parse(results).getroot().iter("testsuite"):  # noqa: S314 (our own pytest wrote it)
+            failed = int(suite.get("failures", 0)) + int(suite.get("errors", 0))
+            skipped = int(suite.get("skipped", 0))
+            self.passed += int(suite.get("tests", 0)) - failed - skipped
+            self.failed += failed
+            self.skipped += skipped
+
+
+def commands_of(suite: Suite, *, strict: bool) -> list[list[str]]:
+    """Return the suite's command lines."""
+    commands = [[str(BIN / command[0]), *command[1:]] for command in suite.commands]
+    if suite.tests:
+        results = f"--junitxml={RESULTS / suite.name}.xml"
+        commands.append(
+            [sys.executable, "-m", "pytest", "-q", results, *(["--no-skips"] if strict else []), *suite.tests]
+        )
+    return commands
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """Interrupt a command, so that it puts away what it started; kill its group when it does not listen."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(30)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def run(command: Sequence[str], seconds: float) -> bool:
+    """Run one command in a process group of its own; end it when its time is over."""
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
+        try:
+            return process.wait(seconds) == 0
+        except subprocess.TimeoutExpired:
+            print(f"ended after {seconds:.0f} s: {' '.join(command)}")
+            end(process)
+            return False
+        except BaseException:
+            end(process)
+            raise
+
+
+def verdict(suite: Suite, *, strict: bool) -> str:
+    """Run the suite and return ok, failed or why it was skipped."""
+    reasons = [reason for need in suite.needs if (reason := need())]
+    if reasons:
+        return f"skipped: {'; '.join(reasons)}"
+    end = time.monotonic() + PATIENCE * suite.budget
+    for command in commands_of(suite, strict=strict):
+        if not run(command, max(1.0, end - time.monotonic())):
+            return "failed"
+    return "ok"
+
+
+def main() -> int:
+    """Run what was asked for and report."""
+    names = [suite.name for suite in SUITES]
+    parser = argparse.ArgumentParser(description="Run the test suites.")
+    parser.add_argument("--strict", action="store_true", help="what is skipped fails")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"one of {', '.join(names)}; all of them by default")
+    chosen = parser.parse_args()
+    unknown = set(chosen.names) - set(names)
+    if unknown:
+        parser.error(f"no suite {', '.join(sorted(unknown))}; there are {', '.join(names)}")
+    # A shell's background job ignores SIGINT and hands that on to its children; `end` relies on it.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    shutil.rmtree(RESULTS, ignore_errors=True)
+    RESULTS.mkdir(parents=True)
+
+    began, lines, good = time.monotonic(), [], True
+    for suite in SUITES:
+        if chosen.names and suite.name not in chosen.names:
+            continue
+        print(f"\n== {suite.name}", flush=True)
+        started = time.monotonic()
+        word = verdict(suite, strict=chosen.strict)
+        took = time.monotonic() - started
+        late = ", over its budget" if took > suite.budget else ""
+        lines.append(f"{suite.name:<8} {took:6.1f} s of {suite.budget} s{late}  {word}")
+        print(lines[-1], flush=True)
+        good &= word == "ok" or (word.startswith("skipped") and not chosen.strict)
+    count = Count()
+    for results in sorted(RESULTS.glob("*.xml")):
+        count.add(results)
+    print("\n" + "\n".join(lines))
+    print(
+        f"{count.passed} passed, {count.failed} failed, {count.skipped} skipped in {time.monotonic() - began:.0f} s"
+        f": {'good' if good else 'NOT GOOD'}"
+    )
+    return 0 if good else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
