@@ -148,7 +148,7 @@ def settings_of(config: Config) -> Settings:
     """Return what the sources need of the configuration."""
     return Settings(
         docker=config.sources.docker,
-        cgroups=config.sources.cgroups,
+        cgroups=(*config.sources.cgroups, *(("/",) if config.compat.cadvisor else ())),  # cAdvisor's id="/"
         process=config.sources.process,
         host=config.sources.host,
         alone_limit=config.sources.alone.limit,

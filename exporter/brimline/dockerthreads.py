@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 import threading
 import time
 from collections import deque
@@ -206,6 +207,10 @@ def reason(error: BaseException) -> str:
                 return "permission denied; run Brimline as root or in the group that owns the socket"
             case ConnectionRefusedError():
                 return "connection refused; is the engine running?"
+            case ssl.SSLCertVerificationError(verify_message=why):
+                return f"its certificate is refused: {why}; is DOCKER_CERT_PATH the right one?"
+            case ssl.SSLError(reason=why):
+                return f"TLS failed: {why}; are DOCKER_CERT_PATH and DOCKER_TLS_VERIFY right?"
             case TimeoutError():
                 return "no answer in time"
         depth = depth.__cause__ or depth.__context__

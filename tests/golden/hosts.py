@@ -7,7 +7,6 @@ import gc
 import json
 import re
 import shutil
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,21 +62,22 @@ class Host:
             (self.directory / "proc" / pid / "cgroup").write_text(f"0::/{home}\n")
 
 
-def page_of(host: Host, socket: Path | None = None, sources: Mapping[str, Any] | None = None, **more: Any) -> str:  # noqa: ANN401 - parts of a configuration
+def page_of(host: Host, socket: Path | None = None, *, engine: str = "docker", **config: Any) -> str:  # noqa: ANN401 - its parts
     """Return the whole page after one tick; with `socket` an engine answers there as the host's did."""
-    engine = FakeDocker(socket) if socket is not None else None
+    fake = FakeDocker(socket) if socket is not None else None
     docker: dict[str, Any] = {"enabled": False}
-    if engine is not None:
-        engine.version |= host.engine["version"]
-        engine.containers = {record["Id"]: record for record in host.engine["containers"]}
-        docker = {"host": engine.host}
+    if fake is not None:
+        fake.version |= host.engine["version"] | {"Components": [{"Name": f"{engine} engine"}]}
+        fake.containers = {record["Id"]: record for record in host.engine["containers"]}
+        docker = {"host": fake.host}
     places = {"procfs": str(host.directory / "proc"), "cgroupfs": str(host.directory / "cgroup")}
-    config = Config.model_validate({"path": places, "sources": {"docker": docker, **(sources or {})}, **more})
+    sources = {"docker": docker, **config.pop("sources", {})}
+    whole = Config.model_validate({"path": places, "sources": sources, **config})
     try:
-        return asyncio.run(_one_tick(config, host.taken))
+        return asyncio.run(_one_tick(whole, host.taken))
     finally:
-        if engine is not None:
-            engine.stop()
+        if fake is not None:
+            fake.stop()
         gc.collect()  # the SDK leaves sockets to it
 
 

@@ -344,3 +344,12 @@ def garbage_line(request: Request) -> None:
     """Open a stream and send a line that is no event."""
     request.begin_stream()
     request.chunk(b"[1, 2]\n")
+
+
+def blank_lines(request: Request) -> None:
+    """Open a stream and keep it warm without ever telling an event."""
+    request.begin_stream()
+    while not request.server.fake.closed:
+        request.chunk(b"\n")
+        with request.server.fake.changed:
+            request.server.fake.changed.wait(0.02)

@@ -136,6 +136,7 @@ def test_globs_and_exclusions(tmp_path: Path) -> None:
     assert list(fs.expand(["system.slice/*.service", "!system.slice/a.*"])) == ["system.slice/b.service"]
     assert list(fs.expand(["kubepods/**/x"])) == ["kubepods/pod1/x"]
     assert list(fs.expand(["nothing/*"])) == []
+    assert fs.expand(["/"])[""]["memory"] == str(tree.cgroupfs)
 
 
 def test_chain_stops_below_the_hosts_root_and_includes_a_guests(tmp_path: Path) -> None:

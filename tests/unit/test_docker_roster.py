@@ -200,6 +200,22 @@ def test_the_flag_a_worker_left_behind_is_no_news_at_a_plain_stop(roster: Roster
     assert heard.exits == [("a@1000.0", True, False, 137), ("a@1080.0", True, False, 137)]
 
 
+def test_an_engine_without_oom_events_is_believed_where_the_flag_is_new(roster: Roster, heard: Heard) -> None:
+    roster.inspected(made(), listing=True)
+    for at, flag_before in ((BOOT + 100, False), (BOOT + 200, True)):  # watched from the start
+        start(roster, at, oom_killed=flag_before)
+        roster.happened(event("die", at + 50, exitCode="137"))
+        roster.inspected(made(started=at, running=False, exit_code=137, oom_killed=True), listing=False)
+    assert [oom for *_, oom, _ in heard.exits] == [True, False]
+
+
+def test_an_engine_without_oom_events_is_not_believed_of_a_life_half_seen(roster: Roster, heard: Heard) -> None:
+    roster.inspected(made(), listing=True)
+    roster.happened(event("die", BOOT + 50, exitCode="137"))
+    roster.inspected(made(running=False, exit_code=137, oom_killed=True), listing=False)
+    assert heard.exits == [("a@1000.0", True, False, 137)]
+
+
 def test_a_death_so_quick_that_nobody_inspected_the_start(roster: Roster, heard: Heard) -> None:
     for one in (event("create", BOOT), event("start", BOOT + 1), event("oom", BOOT + 1.1)):
         roster.happened(one)

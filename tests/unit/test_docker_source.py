@@ -346,8 +346,11 @@ def test_a_silent_stream_is_renewed_without_inspecting_anybody(fake: FakeDocker)
     assert "_ping" in fake.requests
 
 
-def test_what_a_silent_stream_has_missed_is_found_by_the_list(fake: FakeDocker) -> None:
+@pytest.mark.parametrize("fault", [None, fake_docker.blank_lines])
+def test_what_a_silent_stream_has_missed_is_found_by_the_list(fake: FakeDocker, fault: Fault | None) -> None:
     fake.add("web")
+    if fault is not None:
+        fake.faults["events"] = fault
 
     async def use(watched: Watched) -> None:
         await watched.source.first(10)

@@ -107,7 +107,7 @@ class Roll:
                 inode = os.stat(directories["memory"]).st_ino  # noqa: PTH116 - one per unit and scan
             except (OSError, KeyError):
                 continue
-            name = sanitise(path)
+            name = sanitise(path or "/")
             yield Wanted(Subject(Kind.CGROUP, name, (name,), f"{path}@{inode}"), directories)
 
     def _open(self, wanted: Wanted) -> Slot | None:

@@ -164,9 +164,9 @@ class Slot:
         self._dirty, self._swap_free = False, host_swap_free
         self.row = make_row(self.cgroup.facts, self.bounds, host_swap_free)
         self._own_room = _room(self.cgroup)
-        ratio = used_ratio(self.row)
-        self._level = level_of(ratio)
         if self.bounds.limited:
+            ratio = used_ratio(self.row)
+            self._level = level_of(ratio)
             self.fill.note(ratio, mono)
             if self._thresholds is not None:
                 self._set_alarms(self._thresholds)

@@ -250,7 +250,10 @@ def holds(directory: str, pid: int) -> bool:
 
 
 def _glob(top: str, pattern: str) -> Iterator[str]:
-    """Yield the paths below `top` that match; `**` crosses levels. Path.glob would stat every file."""
+    """Yield the paths below `top` that match, "" for `/`; `**` crosses levels. Path.glob would stat every file."""
+    if not pattern:
+        yield ""
+        return
     level = [""]
     for part in pattern.split("/"):
         if part == "**":

@@ -136,7 +136,7 @@ class Follower:
     async def _list(self, api: DockerApi, stream: EventStream) -> None:
         listing = parse_listing(await api.containers())
         self._names = {entry.id: entry.name for entry in listing}
-        due = self._roster.listed(listing, doubt=True)
+        due = self._roster.listed(listing, doubt=self._doubt)
         inspections = [self._inspect(api, container_id, listing=True) for container_id in due]
         for answer in await stream.arrivals(0):  # what a replay brings is counted before the inspections come in
             self._take(api, answer)

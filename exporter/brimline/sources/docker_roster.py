@@ -214,7 +214,7 @@ class Roster:
         life.oom = event.at
         if known is not None:
             self._hooks.on_oom(known.subject)
-        elif event.id not in self._everyone:
+        else:
             life.unheard_ooms += 1
 
     def _life(self, container_id: str) -> Life:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import threading
 import time
 import urllib.parse
@@ -18,6 +19,7 @@ import pytest
 
 from brimline.dockerapi import DockerApi
 from brimline.dockerthreads import Calls
+from brimline.errors import UnreachableError
 from brimline.model import Kind, Metric, Now, Target
 from brimline.sources import docker
 from brimline.sources.cgroup import MEMORY_LIMIT_BYTES, MEMORY_USED_BYTES, used
@@ -28,6 +30,7 @@ from brimline.sources.docker_follow import Pace
 from brimline.sources.docker_roster import Hooks
 from brimline.sources.docker_stats import parse_stats
 from real.engine import Dockerd
+from real.places import free_port
 from unit.fake_docker import FakeDocker
 
 # Where connecting fails the SDK leaves its socket to the garbage collector (docker/docker-py pull request 3356).
@@ -233,6 +236,51 @@ def test_a_killed_engine_is_unknown_its_targets_stay_and_the_truth_returns(own_d
         assert watched.source.targets() != targets
 
     follow(own_dockerd, use)
+
+
+def certificates(directory: Path) -> None:
+    """Make a CA and, signed by it, one pair for the daemon at 127.0.0.1 and one for its client."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=directory, check=True, capture_output=True)
+
+    new = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2")
+    openssl(*new, "-x509", "-keyout", "ca-key.pem", "-out", "ca.pem", "-subj", "/CN=ca")
+    for name, extension in (("server", "subjectAltName=IP:127.0.0.1"), ("", "extendedKeyUsage=clientAuth")):
+        key, cert = (f"{name}-key.pem", f"{name}-cert.pem") if name else ("key.pem", "cert.pem")
+        (directory / "extension").write_text(extension)
+        openssl(*new, "-keyout", key, "-out", "request", "-subj", f"/CN={name or 'client'}")
+        openssl(
+            *("x509", "-req", "-in", "request", "-CA", "ca.pem", "-CAkey", "ca-key.pem", "-CAcreateserial"),
+            *("-days", "2", "-out", cert, "-extfile", "extension"),
+        )
+
+
+def test_tls(tmp_path: Path) -> None:
+    certificates(tmp_path)
+    host = f"tcp://127.0.0.1:{free_port()}"
+    served = ["--tlscacert", "ca.pem", "--tlscert", "server-cert.pem", "--tlskey", "server-key.pem"]
+    served = [str(tmp_path / part) if part.endswith(".pem") else part for part in served]
+    daemon = Dockerd(options=["--host", host, "--tlsverify", *served])
+
+    async def use(environ: dict[str, str]) -> None:
+        api = await DockerApi.connect(host, environ, Calls(), 5)
+        with closing(api):
+            stream = await api.events(None, FILTERS, 30)
+            assert await api.containers() == []
+            await asyncio.to_thread(daemon.cli, "create", "--name", "web", daemon.busybox)
+            assert [event["Action"] for event in await stream.arrivals(10)] == ["create"]
+            stream.close()
+            with pytest.raises(UnreachableError):  # the reader's thread has ended, which it does not by itself
+                await stream.arrivals(10)
+
+    try:
+        daemon.start()
+        asyncio.run(use({"DOCKER_TLS_VERIFY": "1", "DOCKER_CERT_PATH": str(tmp_path)}))
+        with pytest.raises(UnreachableError, match="connecting"):
+            asyncio.run(use({}))
+    finally:
+        daemon.close()
 
 
 def test_stats_of_an_engine_elsewhere(engine: Dockerd) -> None:
