@@ -22,6 +22,7 @@ class Problem:
 
     where: str
     message: str
+    span: int = 0  # characters from there on that are meant; 0: not known
 
     def __str__(self) -> str:
         """Return `where: message`."""

@@ -97,6 +97,14 @@ class Level:
 
 
 @dataclass(frozen=True, slots=True)
+class Diagnosis:
+    """What is the matter with one subject, and why."""
+
+    name: str  # one of rules.diagnosis.DIAGNOSES
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class SourceReport:
     """What one source read in one tick; with `error` it has no columns."""
 
@@ -108,6 +116,7 @@ class SourceReport:
     info: Mapping[str, str] = field(default_factory=dict)  # labels of brimline_source_info
     chains: Mapping[Subject, tuple[Level, ...]] = field(default_factory=dict)  # from the subject upwards
     docker_labels: Mapping[Subject, Mapping[str, str]] = field(default_factory=dict)  # by container
+    diagnoses: Mapping[Subject, Diagnosis] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,6 +166,78 @@ class SourceStatus:
     error: str | None
     errors_total: int
     info: Mapping[str, str]
+
+
+class Phase(StrEnum):
+    """Where an alert stands; its value is what ALERTS calls it."""
+
+    INACTIVE = "inactive"
+    PENDING = "pending"
+    FIRING = "firing"
+
+
+@dataclass(frozen=True, slots=True)
+class AlertKey:
+    """Which alert: the rule's name (`group/alert{labels}`) and the subject without its uid."""
+
+    rule: str
+    kind: Kind
+    name: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert that is pending or firing, with what is needed to show it and to act on it."""
+
+    key: AlertKey
+    phase: Phase
+    since: float  # wall time at which the phase began
+    value: float  # the last one that was known
+    subject: Subject
+    alertname: str
+    severity: str
+    labels: tuple[tuple[str, str], ...]  # the rule's own, without the severity
+    actions: tuple[str, ...]
+    threshold: float | None  # what the value is compared with: the subject's own level where the rule names one
+    known: bool = True  # False while the source fails: the phase is the last one known
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One change of phase; `why` is empty where the rule's own condition decided."""
+
+    alert: Alert  # as it is after the change; INACTIVE once it is over
+    before: Phase
+    at: float  # wall time
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredAlert:
+    """What outlives a restart of Brimline, in wall time."""
+
+    key: AlertKey
+    uid: str
+    fingerprint: str  # of the rule
+    phase: Phase
+    since: float
+    value: float
+    held: float  # seconds accumulated towards `for`, or `keep_firing_for` while lingering
+    lingering: bool
+    at: float  # when this was true
+
+
+class AlertStore(Protocol):
+    """Where alerts survive a restart of Brimline."""
+
+    def load(self) -> Sequence[StoredAlert]:
+        """Return what was saved last."""
+        ...
+
+    def save(self, alerts: Sequence[StoredAlert], over: Sequence[AlertKey]) -> None:
+        """Keep these in the place of their older selves, and forget those that are over."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

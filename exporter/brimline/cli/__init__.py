@@ -15,6 +15,7 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
         "run": ("brimline.cli.run:run", "Measure every interval and serve /metrics."),
         "check": ("brimline.cli.check:check", "Show every subject against 80 and 85 %; also a Nagios plugin."),
         "explain": ("brimline.cli.explain:explain", "Say what one subject's memory consists of and what limits it."),
+        "rules": ("brimline.cli.rules:rules", "Check, test, export or replay the threshold rules."),
         "config": ("brimline.cli.config:config", "Check, print or describe the configuration."),
         "healthcheck": ("brimline.cli.healthcheck:healthcheck", "Ask a running Brimline whether it is healthy."),
         "version": ("brimline.cli.version:version", "Print the version."),
@@ -24,19 +25,24 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
 
 
 class Verbs(click.Group):
-    """A group that imports a verb when it is named; its help is written from VERBS alone."""
+    """A group that imports a verb when it is named; its help is written from the table alone."""
+
+    def __init__(self, name: str, verbs: Mapping[str, tuple[str, str]], text: str) -> None:
+        settings = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+        super().__init__(name, help=text, context_settings=settings)
+        self.verbs = verbs
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the verbs in the order they are introduced."""
         del ctx
-        return list(VERBS)
+        return list(self.verbs)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import the verb's module and return its command."""
         del ctx
-        if cmd_name not in VERBS:
+        if cmd_name not in self.verbs:
             return None
-        module, _, name = VERBS[cmd_name][0].partition(":")
+        module, _, name = self.verbs[cmd_name][0].partition(":")
         command = getattr(import_module(module), name)
         return command if isinstance(command, click.Command) else None
 
@@ -44,16 +50,12 @@ class Verbs(click.Group):
         """Write the table of verbs."""
         del ctx
         with formatter.section("Commands"):
-            formatter.write_dl([(verb, line) for verb, (_, line) in VERBS.items()])
+            formatter.write_dl([(verb, line) for verb, (_, line) in self.verbs.items()])
 
 
 def commands() -> click.Group:
     """Return the whole command line."""
-    return Verbs(
-        "brimline",
-        help="Keep self-hosted inference services from being OOM-killed: measure, judge, act.",
-        context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    )
+    return Verbs("brimline", VERBS, "Keep self-hosted inference services from being OOM-killed: measure, judge, act.")
 
 
 def main() -> None:

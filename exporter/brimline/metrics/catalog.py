@@ -8,11 +8,12 @@ from typing import Final
 
 from brimline.metrics import cadvisor, self
 from brimline.model import Metric
+from brimline.rules import derived
 from brimline.sources import cgroup, docker, host, process
 
 PARTS: Final[Mapping[str, tuple[Metric, ...]]] = MappingProxyType(
     {
-        "containers and cgroups": (*cgroup.METRICS, *docker.METRICS),
+        "containers and cgroups": (*cgroup.METRICS, *docker.METRICS, *derived.METRICS),
         "process groups": process.METRICS,
         "host": host.METRICS,
         "Brimline itself": self.METRICS,
