@@ -23,6 +23,8 @@ from brimline.sources.registry import Settings, World, build
 
 _log: Final = logging.getLogger(__name__)
 _FIRST_LISTING_SECONDS: Final = 10.0
+_GLANCE_SECONDS: Final = 0.25  # between the looks of a single reading
+_GLANCES: Final = 16
 
 
 class LoopPoller:
@@ -98,6 +100,10 @@ class App:
         if docker is not None:
             await docker.first(_FIRST_LISTING_SECONDS)
 
+    def measured(self) -> bool:
+        """Tell whether there is nothing left to wait for before a single reading is complete."""
+        return self._sources.docker is None or self._sources.docker.measured()
+
     def tick(self) -> View:
         """Read everything once."""
         return self._engine.tick(self._world.clock.now())
@@ -160,12 +166,18 @@ def settings_of(config: Config) -> Settings:
 
 
 async def observe(config: Config) -> View:
-    """Read everything once and return what was seen."""
-    loaded = Loaded(config, {}, None)
+    """Read everything once and return what was seen; an engine elsewhere gets a few moments to send its samples."""
+    loaded = Loaded(config.model_copy(update={"interval": _GLANCE_SECONDS}), {}, None)
     app = App(loaded, lambda: loaded, os.environ)
     try:
         await app.first_look()
-        return app.tick()
+        view = app.tick()
+        for _ in range(_GLANCES):
+            if app.measured():
+                break
+            await asyncio.sleep(_GLANCE_SECONDS)
+            view = app.tick()
+        return view
     finally:
         await app.close()
 

@@ -179,7 +179,9 @@ def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APICli
     _knock(host, timeout)
 
     def client(api_version: str) -> APIClient:  # with a version given the constructor asks nothing
-        return APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
+        made = APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
+        made.trust_env = False  # REQUESTS_CA_BUNDLE would replace the CA of DOCKER_CERT_PATH, HTTP_PROXY the way there
+        return made
 
     tls = _tls(environ) if host.startswith(_REMOTE) else False
     with closing(client(NEWEST_API)) as probe:

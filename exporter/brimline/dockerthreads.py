@@ -30,6 +30,16 @@ MAX_LINE: Final = 1 << 20
 MAX_WAITING: Final = 10_000
 
 
+_SENTENCES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (FileNotFoundError, "there is no such socket; is the engine running?"),
+    (PermissionError, "permission denied; run Brimline as root or in the group that owns the socket"),
+    (ConnectionRefusedError, "connection refused; is the engine running?"),
+    (TimeoutError, "no answer in time"),
+    (ssl.SSLCertVerificationError, "its certificate is refused: {why}; is DOCKER_CERT_PATH the right one?"),
+    (ssl.SSLError, "TLS failed: {why}; are DOCKER_CERT_PATH and DOCKER_TLS_VERIFY right?"),
+)
+
+
 class StreamEndError(UnreachableError):
     """The event stream ended; with `silent` only because nothing came for long, so nothing was missed."""
 
@@ -200,18 +210,9 @@ def reason(error: BaseException) -> str:
         return f"the engine answered: {str(explanation)[:200]}"
     depth: BaseException | None = error
     while depth is not None:
-        match depth:
-            case FileNotFoundError():
-                return "there is no such socket; is the engine running?"
-            case PermissionError():
-                return "permission denied; run Brimline as root or in the group that owns the socket"
-            case ConnectionRefusedError():
-                return "connection refused; is the engine running?"
-            case ssl.SSLCertVerificationError(verify_message=why):
-                return f"its certificate is refused: {why}; is DOCKER_CERT_PATH the right one?"
-            case ssl.SSLError(reason=why):
-                return f"TLS failed: {why}; are DOCKER_CERT_PATH and DOCKER_TLS_VERIFY right?"
-            case TimeoutError():
-                return "no answer in time"
+        for kind, sentence in _SENTENCES:
+            if isinstance(depth, kind):
+                why = getattr(depth, "verify_message", "") or getattr(depth, "reason", "")
+                return sentence.format(why=why)
         depth = depth.__cause__ or depth.__context__
     return (str(error) or type(error).__name__)[:200]

@@ -106,7 +106,8 @@ def test_v2_without_a_kernel_key_leaves_it_absent() -> None:
 
 def test_v1_has_no_swap_without_accounting() -> None:
     facts = Facts()
-    CgroupV1().parse("memory.stat", b"hierarchical_memory_limit 500\ntotal_rss 5\ntotal_cache 7\n", facts)
+    lists = b"total_inactive_file 0\ntotal_active_file 0\n"
+    CgroupV1().parse("memory.stat", b"hierarchical_memory_limit 500\ntotal_rss 5\ntotal_cache 7\n" + lists, facts)
     assert (facts.anon, facts.swap, facts.hierarchical_limit) == (5, None, 500)
 
 

@@ -55,7 +55,7 @@ class OpenCgroup:
         wanted = dialect.limit_hot if only_bounds else dialect.hot
         self._names = tuple(n for n in wanted if n in wanted[:2] or _exists(f"{self.directory}/{n}"))
         self._paths = tuple(f"{self.directory}/{name}" for name in self._names)
-        self._blobs: list[bytes] = [b""] * len(self._names)
+        self._blobs: list[bytes | None] = [None] * len(self._names)
         self._fds = fds
         self._open: tuple[int, ...] = ()
         if fds.acquire(len(self._paths)):
@@ -69,21 +69,30 @@ class OpenCgroup:
             blobs = [slurp(path) for path in self._paths]
         if blobs == self._blobs:
             return False
-        for name, blob, before in zip(self._names, blobs, self._blobs, strict=True):
+        for path, name, blob, before in zip(self._paths, self._names, blobs, self._blobs, strict=True):
             if blob != before:
-                self._dialect.parse(name, blob, self.facts)
-        self._blobs = blobs
+                try:
+                    self._dialect.parse(name, blob, self.facts)
+                except ValueError as error:
+                    raise _unread(error, path) from error
+        self._blobs = [*blobs]
         return True
 
     def read_rest(self, procfs: Procfs, boot_time: float) -> None:
-        """Read everything else into the facts. A file that does not exist leaves its fact None."""
-        self._dialect.read_limits(self.directory, read_file, self.facts)
-        self._dialect.read_rest(self.directories, read_file, self.facts)
+        """Read everything else into the facts. A file that does not exist leaves its fact None. Raises OSError."""
+        self.read_limits()
+        try:
+            self._dialect.read_rest(self.directories, read_file, self.facts)
+        except (ValueError, KeyError) as error:
+            raise _unread(error, self.directory) from error
         self._count_processes(procfs, boot_time)
 
     def read_limits(self) -> None:
-        """Read what bounds it."""
-        self._dialect.read_limits(self.directory, read_file, self.facts)
+        """Read what bounds it. Raises OSError."""
+        try:
+            self._dialect.read_limits(self.directory, read_file, self.facts)
+        except ValueError as error:
+            raise _unread(error, self.directory) from error
 
     def oom_events(self) -> int:
         """Return a number that rises when this very level is out of memory."""
@@ -107,6 +116,11 @@ class OpenCgroup:
         facts.largest_process = max((s.rss_pages for s in stats), default=0) * procfs.page_size if stats else None
         oldest = min((s.start for s in stats), default=None)
         facts.started = None if oldest is None else boot_time + oldest / procfs.ticks_per_second
+
+
+def _unread(error: Exception, path: str) -> OSError:
+    """Return what a reader is told when a file holds something else than the kernel writes: it costs this cgroup only."""
+    return OSError(errno.EBADMSG, f"not in the kernel's format: {error}", path)
 
 
 def _stat(procfs: Procfs, pid: int) -> Stat | None:
@@ -162,7 +176,7 @@ def _open_all(paths: Iterable[str], fds: FdBudget) -> tuple[int, ...]:
 def _pids(directory: str) -> list[int] | None:
     """Return the pids in a cgroup and below it (systemd or podman inside a container use sub-cgroups)."""
     own = _procs(directory)
-    if own is None or os.stat(directory).st_nlink <= 2:  # noqa: PLR2004, PTH116 - `.` and its name: no sub-cgroup
+    if own is None or os.stat(directory).st_nlink == 2:  # noqa: PLR2004, PTH116 - `.` and its name: no sub-cgroup
         return own
     return own + [pid for below in walk(directory) for pid in _procs(below) or ()]
 
@@ -172,7 +186,7 @@ def _procs(directory: str) -> list[int] | None:
         with open(f"{directory}/cgroup.procs", "rb") as file:  # noqa: PTH123 - a Path costs more than the read
             return list(map(int, file.read().split()))
     except FileNotFoundError:
-        return []
+        return None
     except OSError as error:
         if error.errno == errno.EOPNOTSUPP:
             return None

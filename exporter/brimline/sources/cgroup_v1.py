@@ -57,7 +57,9 @@ class CgroupV1:
                     refaults_file,
                     hierarchical,
                 ) = self._stat.values(data)
-                facts.active_file, facts.inactive_file = active_file or 0, inactive_file or 0
+                if active_file is None or inactive_file is None:
+                    raise ValueError("no active_file or no inactive_file, so nobody knows what is used")
+                facts.active_file, facts.inactive_file = active_file, inactive_file
                 facts.refaults = None if refaults_file is None else refaults_file + (refaults_anon or 0)
                 facts.hierarchical_limit = None if hierarchical is None else parse_limit(b"%d" % hierarchical)
             case "memory.oom_control":

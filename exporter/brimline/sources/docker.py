@@ -159,6 +159,13 @@ class DockerSource:
         """Return the running containers; while the engine is silent those it named last, whose cgroups still tell."""
         return self._running.targets()
 
+    def measured(self) -> bool:
+        """Tell whether every running container has a cgroup, a sample, or a reason why it has neither."""
+        targets = self.targets()
+        if self._follower.error is not None or all(t.directories for t in targets):
+            return True
+        return self._running.elsewhere and self._stats.knows(t.subject for t in targets)
+
     def close(self) -> None:
         """Nothing is held here: `run` gives everything back when it is cancelled."""
 

@@ -6,7 +6,7 @@ A sample costs the engine milliseconds and us a request: never used while a sing
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from brimline.dockerapi import DockerApi
@@ -88,6 +88,10 @@ class StatsPoll:
             self._table = Columns(Kind.CONTAINER, subjects)
         rows = [row for row, _ in self._rows.values()]
         return tuple(self._table.build(rows, [available for _, available in self._rows.values()]))
+
+    def knows(self, subjects: Iterable[Subject]) -> bool:
+        """Tell whether each was sampled, or why it could not be."""
+        return all(s in self._rows or s in self.failed for s in subjects)
 
     async def _sample(self, api: DockerApi, container: Container, total: int | None) -> None:
         try:

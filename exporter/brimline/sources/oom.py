@@ -104,7 +104,9 @@ class OomLedger:
         already_told = (subject.kind, subject.uid) in self._incarnations
         total = self._totals.setdefault((subject.kind, subject.labels), _Total(subject))
         total.subject, total.gone_since = subject, None
-        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, 0 if newborn and not already_told else kills)
+        self._incarnations[subject.kind, subject.uid] = _Incarnation(
+            subject, 0 if newborn and not already_told else kills
+        )
         self._layout = None
 
     def rose(self, subject: Subject, kills: int) -> bool:
