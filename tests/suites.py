@@ -50,10 +50,10 @@ SUITES = (
     Suite("unit", 90, tests=["tests/unit"]),
     Suite("golden", 20, tests=["tests/golden"]),
     Suite("docs", 20, tests=["tests/docs"]),
-    Suite("real", 150, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
+    Suite("real", 300, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
     Suite(
         "cgroup2",
-        150,
+        240,
         tests=["tests/real/test_cgroup2.py"],
         needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
     ),

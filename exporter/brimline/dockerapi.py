@@ -181,6 +181,8 @@ def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APICli
     def client(api_version: str) -> APIClient:  # with a version given the constructor asks nothing
         made = APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
         made.trust_env = False  # REQUESTS_CA_BUNDLE would replace the CA of DOCKER_CERT_PATH, HTTP_PROXY the way there
+        if host.startswith("unix://"):  # there the SDK keeps a pool, and in it a socket, for each path it ever asked
+            made.headers["Connection"] = "close"
         return made
 
     tls = _tls(environ) if host.startswith(_REMOTE) else False

@@ -18,7 +18,7 @@ from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceStatus, View
 
 _log: Final = logging.getLogger(__name__)
-SHORTEST_SECONDS: Final = 0.1  # between two ticks, however many alarms there are
+SHORTEST_SECONDS: Final = 0.1  # between two wakes, however many alarms there are, and before a look at what fills up
 STALE_INTERVALS: Final = 3
 _FREEZE_SECONDS: Final = 60.0  # a collection pauses for 6-14 ms with a thousand containers: not at every change
 
@@ -52,6 +52,7 @@ class Engine:
         self._ticks = 0
         self._cause: str | None = None
         self._woken = asyncio.Event()
+        self._early_at = float("-inf")
         self._series = 0
         self._frozen_at = float("-inf")
 
@@ -77,13 +78,15 @@ class Engine:
     def tick(self, now: Now, cause: str = "interval") -> View:
         """Read everything once and make the next view."""
         began = time.perf_counter()
-        reports = tuple(self._read(name, source, now) for name, source in self._sources.readers.items())
+        # tuple([...]), not tuple(...): a tuple of a generator is cut to its length, and CPython keeps up to 2,000 freed
+        # ones of each length below 20 but takes none of them for the next (Objects/tupleobject.c): a leak for hours.
+        reports = tuple([self._read(name, source, now) for name, source in self._sources.readers.items()])
         snapshot = Snapshot(now, reports)
         page = self._renderer.render(snapshot)
         self._ticks += 1
         view = View(
             snapshot=snapshot,
-            sources=tuple(self._status(report) for report in reports),
+            sources=tuple([self._status(report) for report in reports]),
             ticks=self._ticks,
             tick_seconds=time.perf_counter() - began,
             page=page.body,
@@ -95,27 +98,30 @@ class Engine:
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._early_at = loop.time()
         while True:
             cause, self._cause = self._cause or "interval", None
             self._woken.clear()
-            now = self._clock.now()
-            self.tick(now, cause)
-            await self._rest()
+            began = loop.time()
+            self.tick(self._clock.now(), cause)
+            await self._rest(began)
 
-    async def _rest(self) -> None:
-        """Sleep until the next tick is due."""
-        await asyncio.sleep(SHORTEST_SECONDS)
+    async def _rest(self, began: float) -> None:
+        """Sleep until the next tick is due, an interval after this one began, or until a wake."""
+        loop = asyncio.get_running_loop()
+        breath = loop.time() + min(loop.time() - began, SHORTEST_SECONDS)  # the web's, however long a tick takes
         look = self._sources.next_look()
-        due = self._interval if look is None else min(self._interval, look)
-        if due <= SHORTEST_SECONDS:
-            self._cause = self._cause or "filling"
-            return
+        due = self._interval if look is None else min(self._interval, max(look, SHORTEST_SECONDS))
         try:
-            async with asyncio.timeout(due - SHORTEST_SECONDS):
+            async with asyncio.timeout_at(max(began + due, breath)):
                 await self._woken.wait()
         except TimeoutError:
             if due < self._interval:
                 self._cause = self._cause or "filling"
+        else:  # only wakes are kept apart: an alarm soon after a tick that nobody called for does not wait
+            await asyncio.sleep(max(self._early_at + SHORTEST_SECONDS, breath) - loop.time())
+            self._early_at = loop.time()
 
     def _read(self, name: str, source: Source, now: Now) -> SourceReport:
         began = time.perf_counter()

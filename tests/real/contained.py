@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 import urllib.error
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 from real.engine import Dockerd, python_here
-from real.places import free_port, wait_until
+from real.places import alive, free_port, wait_until
 from real.sidecar import Sidecar
 
 PATIENCE = 90
@@ -25,15 +26,17 @@ class Contained(Sidecar):
         run = [sys.executable, "-m", "brimline", "run", f"--web.listen-address=127.0.0.1:{port}", *map(str, flags)]
         self.container = daemon.cli(
             *("run", "--detach", "--name", name, "--network", "host", *python_here(), *options),
-            *(daemon.busybox, "sh", "-c", f'{before}\nexec "$0" "$@"', *run),
+            *(daemon.busybox, "sh", "-c", f'{before}\nexec "$0" "$@" 2>&1', *run),
         )
         self.pid = daemon.pid(self.container)
+
+    def ready(self) -> Self:
+        """Wait for its first tick."""
         try:
-            wait_until(self._ready, "Brimline's first tick in its container", PATIENCE)
+            wait_until(self._ticked, "Brimline's first tick in its container", PATIENCE)
         except (TimeoutError, RuntimeError) as error:
-            log = self.log()
-            self.close()
-            raise RuntimeError(f"{error}\n{log}") from error
+            raise RuntimeError(f"{error}\n{self.log()}") from error
+        return self
 
     def get(self, path: str, headers: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Return status and body of a page; (0, "") while nobody listens."""
@@ -44,13 +47,13 @@ class Contained(Sidecar):
 
     def log(self) -> str:
         """Return what it wrote."""
-        return self._daemon.both("logs", self.container)
+        return self._daemon.cli("logs", self.container)
 
     def close(self) -> None:
         """Remove its container."""
         self._daemon.cli("rm", "--force", self.container)
 
-    def _ready(self) -> bool:
-        if not self._daemon.inspect(self.container)["State"]["Running"]:
+    def _ticked(self) -> bool:
+        if not alive(self.pid):
             raise RuntimeError("the container ended")
         return self.get("/-/ready")[0] == 200

@@ -5,7 +5,7 @@ from __future__ import annotations
 import select
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from brimline.fds import FdBudget
 from brimline.model import Now, SourceReport, Target
@@ -90,7 +90,12 @@ class Measured:
 
     def container(self, name: str, group: Group, main_pid: int) -> None:
         """Have a cgroup measured as Docker's containers are, from the next tick on."""
-        directories = self.fs.siblings(str(group.path).removeprefix(self.fs.trees.mounts["memory"].point))  # type: ignore[union-attr] - there are trees
+        assert self.fs.trees is not None
+        path = group.path.relative_to(self.fs.trees.mounts["memory"].point)
+        self.adopt(name, self.fs.siblings(str(path)), main_pid)
+
+    def adopt(self, name: str, directories: Mapping[str, str], main_pid: int) -> None:
+        """Have a container measured whose directories are known."""
         new = target(container(name, uid=f"{name}-{main_pid}"), directories, main_pid=main_pid)
         self._targets = (*(t for t in self._targets if t.subject.name != name), new)
 

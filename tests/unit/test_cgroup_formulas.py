@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,3 +169,16 @@ def test_pressure_is_a_ratio_and_seconds() -> None:
         b"some avg10=12.50 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=20\n"
     )
     assert (pressure.some_ratio, pressure.full_ratio, pressure.some_seconds) == (0.125, 0.01, 1.5)
+
+
+def test_v1_was_full_where_memory_and_swap_together_reached_their_limit() -> None:
+    def read(limit: int, peak: int) -> Callable[[str], bytes | None]:
+        files = {"d/memory.memsw.limit_in_bytes": limit, "d/memory.memsw.max_usage_in_bytes": peak}
+        return lambda path: b"%d\n" % files[path] if path in files else None
+
+    v1 = CgroupV1()
+    assert v1.was_full("d", read(50 << 20, 50 << 20))
+    assert v1.was_full("d", read(50 << 20, (50 << 20) - 8192))
+    assert not v1.was_full("d", read(50 << 20, 49 << 20))
+    assert not v1.was_full("d", read(9223372036854771712, 50 << 20))
+    assert not v1.was_full("d", lambda _: None)

@@ -252,6 +252,26 @@ def test_an_ancestors_oom_is_the_ancestors(v2: World) -> None:
     assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"]["web{ancestor,worker}"] == 2
 
 
+def test_an_ancestors_oom_is_remembered_when_its_slow_files_come_round_in_the_same_tick(v2: World) -> None:
+    v2.tree.add("pod", max=300 * MIB, events_local=v2_events(oom=7))
+    v2.tree.add("pod/a")
+    v2.run("pod/a", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("pod", events_local=v2_events(oom=8))
+    v2.tree.set("pod/a", events=v2_events(oom_kill=1))
+    v2.tick(20)
+    assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"]["web{ancestor,worker}"] == 1
+
+
+def test_an_ancestors_old_ooms_are_not_blamed_for_a_newborns_kill(v2: World) -> None:
+    v2.tree.add("pod", max=300 * MIB, events_local=v2_events(oom=7))
+    v2.tick()
+    v2.tree.add("pod/a", events=v2_events(oom_kill=1))
+    v2.run("pod/a", started=v2.clock.wall + 1)
+    v2.tick()
+    assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"].get("web{ancestor,worker}") == 0
+
+
 def test_a_kill_without_any_level_out_of_memory_is_the_hosts(v2: World) -> None:
     v2.tree.add("c")
     v2.run("c", started=v2.clock.wall + 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, Protocol
 
 from brimline.fds import FdBudget
@@ -37,6 +37,10 @@ class Dialect(Protocol):
         """Take in the files that are not read every tick."""
         ...
 
+    def was_full(self, directory: str, read: ReadFile) -> bool:
+        """Tell whether it has been at a limit whose hits the kernel does not count."""
+        ...
+
     def read_oom_events(self, directory: str, read: ReadFile) -> int | None:
         """Return a number that rises when this very level is out of memory."""
         ...
@@ -45,7 +49,18 @@ class Dialect(Protocol):
 class OpenCgroup:
     """The hot files of one cgroup. Beyond the descriptor budget each is opened, read and closed instead."""
 
-    __slots__ = ("_blobs", "_dialect", "_fds", "_names", "_open", "_paths", "directories", "directory", "facts")
+    __slots__ = (
+        "_blobs",
+        "_dialect",
+        "_fds",
+        "_fetched",
+        "_names",
+        "_open",
+        "_paths",
+        "directories",
+        "directory",
+        "facts",
+    )
 
     def __init__(self, directories: Mapping[str, str], dialect: Dialect, fds: FdBudget, *, only_bounds: bool) -> None:
         self.directories = directories
@@ -55,28 +70,33 @@ class OpenCgroup:
         wanted = dialect.limit_hot if only_bounds else dialect.hot
         self._names = tuple(n for n in wanted if n in wanted[:2] or _exists(f"{self.directory}/{n}"))
         self._paths = tuple(f"{self.directory}/{name}" for name in self._names)
-        self._blobs: list[bytes | None] = [None] * len(self._names)
+        self._blobs: Sequence[bytes | None] = [None] * len(self._names)  # what the facts hold
+        self._fetched: Sequence[bytes] = ()
         self._fds = fds
         self._open: tuple[int, ...] = ()
         if fds.acquire(len(self._paths)):
             self._open = _open_all(self._paths, fds)
 
-    def read_hot(self) -> bool:
-        """Read the hot files into the facts; tell whether any changed. Raises OSError."""
+    def fetch(self) -> bool:
+        """Read the hot files; tell whether any differs from what the facts hold. Raises OSError."""
         if self._open:
             blobs = [os.pread(fd, _LARGEST_FILE, 0) for fd in self._open]
         else:
             blobs = [slurp(path) for path in self._paths]
         if blobs == self._blobs:
             return False
-        for path, name, blob, before in zip(self._paths, self._names, blobs, self._blobs, strict=True):
+        self._fetched = blobs
+        return True
+
+    def take_in(self) -> None:
+        """Parse what was fetched and differs into the facts. Raises OSError."""
+        for path, name, blob, before in zip(self._paths, self._names, self._fetched, self._blobs, strict=True):
             if blob != before:
                 try:
                     self._dialect.parse(name, blob, self.facts)
                 except ValueError as error:
                     raise _unread(error, path) from error
-        self._blobs = [*blobs]
-        return True
+        self._blobs = self._fetched
 
     def read_rest(self, procfs: Procfs, boot_time: float) -> None:
         """Read everything else into the facts. A file that does not exist leaves its fact None. Raises OSError."""
@@ -93,6 +113,10 @@ class OpenCgroup:
             self._dialect.read_limits(self.directory, read_file, self.facts)
         except ValueError as error:
             raise _unread(error, self.directory) from error
+
+    def was_full(self) -> bool:
+        """Tell whether it has been at a limit whose hits the kernel does not count."""
+        return self._dialect.was_full(self.directory, read_file)
 
     def oom_events(self) -> int:
         """Return a number that rises when this very level is out of memory."""
@@ -119,7 +143,7 @@ class OpenCgroup:
 
 
 def _unread(error: Exception, path: str) -> OSError:
-    """Return what a reader is told when a file holds something else than the kernel writes: it costs this cgroup only."""
+    """Return what a reader is told when a file holds something else than the kernel writes: it costs one cgroup."""
     return OSError(errno.EBADMSG, f"not in the kernel's format: {error}", path)
 
 

@@ -58,6 +58,10 @@ class Roll:
         """Return the open ones of a kind, in the order they came."""
         return list(self._slots[kind].values())
 
+    def every(self) -> list[Slot]:
+        """Return the open ones of both kinds."""
+        return [slot for slots in self._slots.values() for slot in slots.values()]
+
     def get(self, kind: Kind, uid: str) -> Slot | None:
         """Return an open one."""
         return self._slots[kind].get(uid)
@@ -132,15 +136,15 @@ class Roll:
         return known
 
     def _forget_ancestors(self) -> None:
-        needed = {a.path for kind in KINDS for slot in self.slots(kind) for a in slot.above}
+        needed = {a.path for slot in self.every() for a in slot.above}
         for directory in [d for d, a in self.ancestors.items() if a.path not in needed]:
             self.ancestors.pop(directory).cgroup.close()
 
     def close(self, closing: Callable[[Slot], None]) -> None:
         """Close everything."""
+        for slot in self.every():
+            closing(slot)
         for slots in self._slots.values():
-            for slot in slots.values():
-                closing(slot)
             slots.clear()
         for ancestor in self.ancestors.values():
             ancestor.cgroup.close()

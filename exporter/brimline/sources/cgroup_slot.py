@@ -26,7 +26,7 @@ class Ancestor:
         self.cgroup = opened
         self.path = path
         self.error: OSError | None = None
-        self._oom_events = 0
+        self._oom_events: int | None = None  # what happened before the first look is nobody's news
         self._oom_rose_at = float("-inf")
         self._read_at = float("-inf")
 
@@ -35,10 +35,10 @@ class Ancestor:
         try:
             if mono - self._read_at >= REST_SECONDS:
                 self.cgroup.read_limits()
-                self._oom_events = self.cgroup.oom_events()
+                self._note(self.cgroup.oom_events(), mono)
                 self._read_at = mono
-            if self.limited:
-                self.cgroup.read_hot()
+            if self.limited and self.cgroup.fetch():
+                self.cgroup.take_in()
         except OSError as error:
             self.error = error
         else:
@@ -51,10 +51,13 @@ class Ancestor:
 
     def was_out_of_memory(self, since: float, mono: float) -> bool:
         """Tell whether this very level ran out of memory since then."""
-        events = self.cgroup.oom_events()
-        if events > self._oom_events:
-            self._oom_events, self._oom_rose_at = events, mono
+        self._note(self.cgroup.oom_events(), mono)
         return self._oom_rose_at >= since
+
+    def _note(self, events: int, mono: float) -> None:
+        if self._oom_events is not None and events > self._oom_events:
+            self._oom_rose_at = mono
+        self._oom_events = events
 
     def level(self) -> Level:
         """Return it as a link of the chain."""
@@ -79,7 +82,6 @@ class Slot:
     __slots__ = (
         "_bounding",
         "_dirty",
-        "_level",
         "_oom_event",
         "_own_room",
         "_swap_free",
@@ -115,7 +117,6 @@ class Slot:
         self.oom_rose_at = float("-inf")
         self._bounding: tuple[Ancestor, ...] = ()
         self._own_room = float("inf")
-        self._level = 0
         self._swap_free = 0
         self._dirty = True
         self._oom_event: int | None = None
@@ -134,15 +135,18 @@ class Slot:
         fd = self.cgroup.fd_of(dialect.events)
         self.heard = fd is not None and watch.on_change(fd, out_of_memory)
 
-    def read_hot(self, mono: float) -> bool:
-        """Read the hot files and note what they say of OOMs; tell whether any changed. Raises OSError."""
+    def read_hot(self, mono: float) -> None:
+        """Read the hot files into the facts. Raises OSError."""
+        if self.cgroup.fetch():
+            self.take_in(mono)
+
+    def take_in(self, mono: float) -> None:
+        """Take what was fetched into the facts and note what it says of OOMs. Raises OSError."""
         before = self.cgroup.facts.ooms
-        if not self.cgroup.read_hot():
-            return False
+        self.cgroup.take_in()
         self._dirty = True
         if before is not None and (self.cgroup.facts.ooms or 0) > before:
             self.oom_rose_at = mono
-        return True
 
     def read_rest(self, procfs: Procfs, boot_time: float, host_total: int, mono: float) -> None:
         """Read the slow files and compute the limit in effect. Raises OSError, an ancestor's too."""
@@ -165,16 +169,16 @@ class Slot:
         self.row = make_row(self.cgroup.facts, self.bounds, host_swap_free)
         self._own_room = _room(self.cgroup)
         if self.bounds.limited:
-            ratio = used_ratio(self.row)
-            self._level = level_of(ratio)
-            self.fill.note(ratio, mono)
+            self.fill.note(used_ratio(self.row), mono)
             if self._thresholds is not None:
                 self._set_alarms(self._thresholds)
 
     def crossed(self) -> bool:
         """Tell whether the facts, read since the last row, lie in another level than that row."""
+        if not self.bounds.limited:
+            return False
         row = make_row(self.cgroup.facts, self.bounds, self._swap_free)
-        return self.bounds.limited and level_of(used_ratio(row)) != self._level
+        return level_of(used_ratio(row)) != level_of(used_ratio(self.row))
 
     def room(self) -> float:
         """Return what may still be used before a limit of its own or of an ancestor; inf without one."""

@@ -13,6 +13,8 @@ from brimline.sources.cgroup_v2 import ReadFile, parse_limit, read_pressure
 from brimline.sources.keyed import KeyedFile
 
 _NANOSECONDS: Final = 1e9
+_TREE: Final = b"hierarchical_memory_limit "  # what precedes it is of the cgroup alone, without those below
+_CHARGED_AT_ONCE: Final = 64 * 4096  # MEMCG_CHARGE_BATCH pages: the last charge that still fitted may end so far below
 
 
 class CgroupV1:
@@ -56,7 +58,7 @@ class CgroupV1:
                     refaults_anon,
                     refaults_file,
                     hierarchical,
-                ) = self._stat.values(data)
+                ) = self._stat.values(data[max(0, data.find(_TREE)) :])
                 if active_file is None or inactive_file is None:
                     raise ValueError("no active_file or no inactive_file, so nobody knows what is used")
                 facts.active_file, facts.inactive_file = active_file, inactive_file
@@ -88,6 +90,15 @@ class CgroupV1:
             facts.cpu_throttled_seconds = None if throttled is None else throttled / _NANOSECONDS
             quota, period = read(f"{cpu}/cpu.cfs_quota_us"), read(f"{cpu}/cpu.cfs_period_us")
             facts.cpu_limit = int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+    def was_full(self, directory: str, read: ReadFile) -> bool:
+        """Tell whether memory and swap together have ever been at their limit (--memory-swap equal to --memory).
+
+        That counter is charged first (try_charge_memcg), and Linux 6.18 does not count its failures.
+        """
+        limit = parse_limit(read(f"{directory}/memory.memsw.limit_in_bytes"))
+        peak = read(f"{directory}/memory.memsw.max_usage_in_bytes")
+        return limit is not None and bool(peak) and int(peak or 0) > limit - _CHARGED_AT_ONCE
 
     def read_oom_events(self, directory: str, read: ReadFile) -> int | None:
         """Return how often a charge failed at this very level: v1 keeps no count of its OOMs."""

@@ -90,6 +90,10 @@ class CgroupV2:
             facts.cpu_throttled_seconds = None if throttled is None else throttled / _MICROSECONDS
             facts.cpu_limit = parse_cpu_max(read(f"{cpu}/cpu.max"))
 
+    def was_full(self, directory: str, read: ReadFile) -> bool:  # noqa: ARG002 - version 1 has to look
+        """Tell nothing: version 2 counts every OOM where it happens."""
+        return False
+
     def read_oom_events(self, directory: str, read: ReadFile) -> int | None:
         """Return how often this very level was out of memory (`oom` of its local events; no count of incidents)."""
         return self._local.values(read(f"{directory}/memory.events.local") or b"")[0]

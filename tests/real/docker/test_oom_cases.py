@@ -77,6 +77,13 @@ def test_worker_killed_with_its_main_process_alive(
     assert brimline.value("brimline_container_running", container="worker") == 1
 
 
+def test_a_limit_of_memory_and_swap_together(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    """With --memory-swap equal to --memory the kernel meets that limit first and counts no failure of the other."""
+    options = ["--memory", "50m", "--memory-swap", "50m", "--name", "no-swap"]
+    containers("wait", 2, "+", "worker-oom", 100, options=options)
+    expect(brimline, "no-swap", {"own_limit/worker": 1})
+
+
 def test_an_ancestors_limit(brimline: Sidecar, dockerd: Dockerd) -> None:
     parent = Group(V1 / "brimline-oom-parent")
     try:
