@@ -64,8 +64,8 @@ def measure(directories: list[Path], *, rounds: int, pause: float) -> None:
     print(heading())
     for line in lines(len(directories), cold, dirty):
         print(line)
-    within = cold["within"]
-    print(f"\nWith the default {DEFAULT_BUDGET} descriptors: {within:.2f} ms, {within / cold['C']:.2f}x C.")
+    by_default = cold["within"]
+    print(f"\nWith the default {DEFAULT_BUDGET} descriptors: {by_default:.2f} ms, {by_default / cold['C']:.2f}x C.")
     print(f"Mean of all ticks at an interval of 5 s, slow files and the look for new cgroups included: {mean:.1f} ms.")
 
 

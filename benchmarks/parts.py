@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brimline.fds import FdBudget
-from brimline.model import HostFacts, Now
+from brimline.model import Clock, HostFacts, Now, Poller, Wake
 from brimline.procfs import Procfs
 from brimline.sources.cgroup_reader import CgroupSource
 from brimline.sources.cgroupfs import Cgroupfs
@@ -68,19 +68,21 @@ class NoLoop:
         """Call nothing."""
 
 
-def source(glob: str, clock: Time, *, fds: int, wake: Callable[[str], None] = lambda _: None) -> CgroupSource:
-    """Return the cgroup source over a glob."""
+def source(
+    glob: str, clock: Clock, *, fds: int, poller: Poller | None = None, wake: Wake = lambda _: None
+) -> CgroupSource:
+    """Return the cgroup source over a glob, under a large host."""
     budget = FdBudget(fds)
     return CgroupSource(
         fs=Cgroupfs(),
         globs=(glob,),
         procfs=Procfs(),
         fds=budget,
-        watch=Watch(NoLoop(), budget),
+        watch=Watch(poller or NoLoop(), budget),
         clock=clock,
         wake=wake,
         targets=tuple,
-        host=lambda: HostFacts(24 * 2**30, 20 * 2**30, 0),
+        host=lambda: HostFacts(2**40, 2**40, 0),
         kills=OomLedger(),
     )
 

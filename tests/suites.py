@@ -48,6 +48,7 @@ SUITES = (
     Suite("types", 60, commands=[["mypy"]]),
     Suite("layers", 15, commands=[["lint-imports"]]),
     Suite("unit", 90, tests=["tests/unit"]),
+    Suite("gates", 60, tests=["tests/gates"], needs=[without_root]),
     Suite("golden", 20, tests=["tests/golden"]),
     Suite("docs", 20, tests=["tests/docs"]),
     Suite("real", 300, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),

@@ -10,6 +10,7 @@ import gc
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -20,13 +21,17 @@ from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceSta
 _log: Final = logging.getLogger(__name__)
 SHORTEST_SECONDS: Final = 0.1  # between two wakes, however many alarms there are, and before a look at what fills up
 STALE_INTERVALS: Final = 3
+_GRACE_SECONDS: Final = 30.0  # for the first tick, which opens everything
 _FREEZE_SECONDS: Final = 60.0  # a collection pauses for 6-14 ms with a thousand containers: not at every change
 
 
 class Sources(Protocol):
     """What is read in a tick, in this order, and when it should be read again."""
 
-    readers: dict[str, Source]
+    @property
+    def readers(self) -> Mapping[str, Source]:
+        """Return the sources by name."""
+        ...
 
     def next_look(self) -> float | None:
         """Return in how many seconds something should be looked at again; None: the interval will do."""
@@ -41,6 +46,25 @@ class SystemClock:
         return Now(time.time(), time.monotonic())
 
 
+class LoopPoller:
+    """The running event loop as the sources see it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, fd: int, ready: Callable[[], None]) -> None:
+        """Call `ready` whenever `fd` is readable."""
+        self._loop.add_reader(fd, ready)
+
+    def remove(self, fd: int) -> None:
+        """Stop watching `fd`."""
+        self._loop.remove_reader(fd)
+
+    def later(self, seconds: float, ready: Callable[[], None]) -> None:
+        """Call `ready` once after some seconds."""
+        self._loop.call_later(seconds, ready)
+
+
 class Engine:
     """The loop and what it last saw. Holds no source's knowledge and makes no decision."""
 
@@ -53,6 +77,8 @@ class Engine:
         self._cause: str | None = None
         self._woken = asyncio.Event()
         self._early_at = float("-inf")
+        self._began_at = clock.now().mono
+        self._cut = False
         self._series = 0
         self._frozen_at = float("-inf")
 
@@ -61,6 +87,7 @@ class Engine:
         self._sources = sources
         self._renderer = renderer
         self._interval = interval
+        self._cut = False
         if self.view is not None:
             self.wake("reload")
 
@@ -70,10 +97,11 @@ class Engine:
         self._woken.set()
 
     def fresh(self) -> bool:
-        """Tell whether the loop still ticks."""
+        """Tell whether the loop still ticks, or has not had the time to begin."""
+        patience = STALE_INTERVALS * self._interval
         if self.view is None:
-            return False
-        return self._clock.now().mono - self.view.snapshot.at.mono <= STALE_INTERVALS * self._interval
+            return self._clock.now().mono - self._began_at <= max(patience, _GRACE_SECONDS)
+        return self._clock.now().mono - self.view.snapshot.at.mono <= patience
 
     def tick(self, now: Now, cause: str = "interval") -> View:
         """Read everything once and make the next view."""
@@ -93,6 +121,7 @@ class Engine:
         )
         self._self_metrics.ticked(view, cause=cause, dropped=page.dropped)
         self.view = view
+        self._note_cut(page.dropped)
         self._freeze(now, page.series)
         return view
 
@@ -144,9 +173,16 @@ class Engine:
             info=report.info,
         )
 
+    def _note_cut(self, dropped: int) -> None:
+        """Say once that limits.series leaves something off; brimline_dropped_series_total goes on counting."""
+        if dropped and not self._cut:
+            self._cut = True
+            _log.warning("%d series are left off the page; raise limits.series or measure less", dropped)
+
     def _freeze(self, now: Now, series: int) -> None:
         """Take what now lives long out of the collector's sight, after the topology changed."""
         if series != self._series and now.mono - self._frozen_at >= _FREEZE_SECONDS:
             self._series, self._frozen_at = series, now.mono
+            gc.unfreeze()
             gc.collect()
             gc.freeze()

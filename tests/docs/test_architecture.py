@@ -35,7 +35,7 @@ def drawn(container: str) -> list[frozenset[str]]:
 def marked(name: str) -> list[str]:
     block = re.search(rf"<!-- {name} -->(.*?)<!-- end -->", ARCHITECTURE.text, re.DOTALL)
     assert block is not None
-    return re.findall(r"`(\w+)`", block[1])
+    return re.findall(r"`([\w.]+)`", block[1])
 
 
 def test_there_is_a_picture_for_each_contract_of_layers() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from fakes import FakeClock
 from gates.ticking import lay_out
-from gates.whole import engine_over, sources_over
+from gates.whole import Whole, engine_over
 
 ROOT = Path(__file__).resolve().parents[2]
 MIB = 1024 * 1024
@@ -25,10 +25,10 @@ EPOLL = 1
 # What `brimline run` does until its first ticks, where no engine's socket is; then it says what was imported.
 RUN = """
 import asyncio, sys
-from brimline import app, loading
-from brimline.sources import registry
+from brimline import dockerapi
 
-registry.find_host = lambda environ, exists: None
+dockerapi.find_host = lambda environ, exists: None
+from brimline import app, loading
 
 async def run():
     loaded = loading.load({}, {"BRIMLINE_WEB_LISTEN_ADDRESS": "127.0.0.1:0", "BRIMLINE_INTERVAL": "100ms"})
@@ -75,7 +75,7 @@ def test_open_descriptors_are_the_budgets(tmp_path: Path, budget: int, kept: boo
         cgroup.close()
     before = open_descriptors()
     clock = FakeClock()
-    sources = sources_over(tree, clock, fds=budget)
+    sources = Whole(tree, clock, fds=budget)
     engine = engine_over(sources, clock)
     for _ in range(5):
         engine.tick(clock.pass_(5))

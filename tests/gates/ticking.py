@@ -25,6 +25,7 @@ from fakes import MIB, FakeClock, FakePoller, V1Tree
 
 USAGE = 100 * MIB
 INTERVAL = 5.0
+HOST = HostFacts(8192 * MIB, 4096 * MIB, 0)
 PERIODS = 4  # the slow files are spread over 15 s: after so many intervals each has come round
 CHANGING = 10  # one cgroup in so many changes between two hot ticks
 
@@ -69,7 +70,9 @@ def numbers(tick: int) -> tuple[bytes, bytes]:
     return b"%d" % (USAGE + 4096 * tick), "\n".join([*own, *limits, *(f"total_{line}" for line in own)]).encode()
 
 
-def source(tree: V1Tree, clock: FakeClock, fds: FdBudget) -> CgroupSource:
+def source(
+    tree: V1Tree, clock: FakeClock, fds: FdBudget, host: Callable[[], HostFacts | None] = lambda: HOST
+) -> CgroupSource:
     """Return the cgroup source over the tree."""
     return CgroupSource(
         fs=Cgroupfs(str(tree.procfs), str(tree.cgroupfs)),
@@ -80,7 +83,7 @@ def source(tree: V1Tree, clock: FakeClock, fds: FdBudget) -> CgroupSource:
         clock=clock,
         wake=lambda _: None,
         targets=tuple,
-        host=lambda: HostFacts(8192 * MIB, 4096 * MIB, 0),
+        host=host,
         kills=OomLedger(),
     )
 
@@ -122,11 +125,11 @@ def tick(made: list[Cgroup], read: Callable[[], object], ticks: int) -> None:
 
 def growth(directory: Path, cgroups: int) -> None:
     """Run whole ticks of the engine."""
-    from gates.whole import engine_over, sources_over  # noqa: PLC0415 - its imports are not to be paid for by the others
+    from gates.whole import Whole, engine_over  # noqa: PLC0415 - its imports are not to be paid for by the others
 
     tree, made = lay_out(directory, cgroups)
     clock = FakeClock()
-    engine = engine_over(sources_over(tree, clock), clock)
+    engine = engine_over(Whole(tree, clock), clock)
     for tick in range(1, 1001):
         usage, text = numbers(tick)
         for cgroup in made:

@@ -1,35 +1,36 @@
-"""The engine with every source but Docker's over a tree of plain files, put together as the application does it."""
+"""The engine over a tree of plain files: whole ticks, the page and the self metrics included."""
 
 from __future__ import annotations
 
 from brimline.engine import Engine
+from brimline.fds import FdBudget
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.sources.docker import DockerOptions
-from brimline.sources.oom import OomLedger
-from brimline.sources.process import ProcessOptions
-from brimline.sources.registry import Settings, Sources, World, build
-from fakes import FakeClock, FakePoller, V1Tree
+from brimline.model import Source
+from brimline.procfs import Procfs
+from brimline.sources.host import HostSource
+from fakes import FakeClock, V1Tree
+from gates.ticking import INTERVAL, source
 
 
-def sources_over(tree: V1Tree, clock: FakeClock, *, fds: int = 4096) -> Sources:
-    """Return the sources."""
-    settings = Settings(
-        docker=DockerOptions(enabled=False),
-        cgroups=("bench/*",),
-        process=ProcessOptions(presets=()),
-        host=True,
-        alone_limit=None,
-        procfs=str(tree.procfs),
-        cgroupfs=str(tree.cgroupfs),
-        fds=fds,
-        interval=5.0,
-    )
-    return build(settings, World(clock, FakePoller(), lambda _: None, {}, OomLedger()))
+class Whole:
+    """The host and the cgroups as the engine reads them."""
+
+    def __init__(self, tree: V1Tree, clock: FakeClock, *, fds: int = 4096) -> None:
+        self.fds = FdBudget(fds)
+        host = HostSource(Procfs(str(tree.procfs)), self.fds)
+        cgroup = source(tree, clock, self.fds, lambda: host.facts)
+        self.readers: dict[str, Source] = {"host": host, "cgroup": cgroup}
+        self.next_look = cgroup.next_look
+
+    def close(self) -> None:
+        """Give every descriptor back."""
+        for reader in self.readers.values():
+            reader.close()
 
 
-def engine_over(sources: Sources, clock: FakeClock) -> Engine:
+def engine_over(sources: Whole, clock: FakeClock) -> Engine:
     """Return the engine."""
     engine = Engine(self_metrics=SelfMetrics(), clock=clock)
-    engine.use(sources, Renderer(series=100_000), 5.0)
+    engine.use(sources, Renderer(series=100_000), INTERVAL)
     return engine

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -84,6 +85,22 @@ def test_a_socket_that_hangs_costs_its_own_series(brimline: Start, tmp_path: Pat
         assert one.value("brimline_container_running", container="web") == 1
     finally:
         engine.stop()
+
+
+def test_a_socket_that_never_answers_delays_neither_the_start_nor_the_end(brimline: Start, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(tmp_path / "silent.sock"))
+        silent.listen()
+        began = time.monotonic()
+        one = brimline(f"--sources.docker.host=unix://{tmp_path}/silent.sock")  # 10 s may pass before it gives up
+        assert time.monotonic() - began < 8  # it was ready after 2 s
+        assert one.get("/-/healthy")[0] == 200
+        assert is_up(one, "host")
+        assert not is_up(one, "docker")
+        ending = time.monotonic()
+        one.signal(signal.SIGTERM)
+        assert one.wait() == 0
+        assert time.monotonic() - ending < 2
 
 
 @pytest.mark.timeout(120)

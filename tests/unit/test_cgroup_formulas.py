@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brimline.model import Kind
+from brimline.model import Column, Kind
 from brimline.procfs import parse_pressure
 from brimline.sources import cgroup
 from brimline.sources.cgroup import Facts, bounds, swap_room, used, working_set
@@ -124,17 +124,17 @@ def test_columns_leave_out_what_is_absent_and_keep_their_tuples() -> None:
     subjects = [container("a", "1"), container("b", "2"), container("c", "3")]
     columns = Columns(Kind.CONTAINER, subjects)
 
-    def build(*highs: int | None) -> dict[str, object]:
+    def build(*highs: int | None) -> dict[str, Column]:
         facts = [Facts(usage=10, high=h) for h in highs]
         rows = [make_row(f, bounds([f], None, HOST), 0) for f in facts]
         return {c.metric.name: c for c in columns.build(rows, [1.0, 2.0, 3.0])}
 
     name = cgroup.MEMORY_HIGH_BYTES[Kind.CONTAINER].name
     first, again, other = build(5, None, 7), build(6, None, 8), build(None, None, 7)
-    assert first[name].subjects == (subjects[0], subjects[2])  # type: ignore[attr-defined]
-    assert first[name].values == (5, 7)  # type: ignore[attr-defined]
-    assert again[name].subjects is first[name].subjects  # type: ignore[attr-defined]
-    assert other[name].subjects == (subjects[2],)  # type: ignore[attr-defined]
+    assert first[name].subjects == (subjects[0], subjects[2])
+    assert first[name].values == (5, 7)
+    assert again[name].subjects is first[name].subjects
+    assert other[name].subjects == (subjects[2],)
     assert name not in build(None, None, None)
 
 

@@ -55,7 +55,7 @@ class RecordingWatch(Watch):
         self.set: list[str] = []
         self.alive: set[int] = set()
 
-    def on_event(self, directory: str, file: str, argument: str, ready: object) -> int | None:  # type: ignore[override]
+    def on_event(self, directory: str, file: str, argument: str, ready: object) -> int | None:  # type: ignore[override] # a name will do
         del directory, file, ready
         if self.refuse:
             return None

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import gc
 import itertools
 import selectors
+import weakref
 from collections.abc import Callable, Coroutine
 from typing import Any
 
@@ -161,10 +163,54 @@ def test_keyboard_interrupt_is_no_failed_read() -> None:
         engine.tick(clock.now())
 
 
+def test_before_the_first_tick_it_is_fresh_for_a_while() -> None:
+    clock = FakeClock()
+    engine, _ = make(Two(), clock)
+    clock.pass_(30)
+    assert engine.fresh()
+    clock.pass_(0.1)
+    assert not engine.fresh()
+    engine.tick(clock.now())
+    assert engine.fresh()
+
+
+def test_a_cut_is_said_once(caplog: pytest.LogCaptureFixture) -> None:
+    clock = FakeClock()
+    engine, _ = make(Two(), clock)
+    engine.tick(clock.now())
+    assert caplog.messages == []
+    engine.use(Two(), Renderer(series=1), INTERVAL)
+    for _ in range(3):
+        assert engine.tick(clock.pass_(INTERVAL)).page == b""
+    assert caplog.messages == ["2 series are left off the page; raise limits.series or measure less"]
+
+
+def test_what_died_since_it_was_frozen_is_collected() -> None:
+    class Cycle:
+        """Holds itself."""
+
+        def __init__(self) -> None:
+            self.itself = self
+
+    sources, clock = Two(), FakeClock()
+    engine, _ = make(sources, clock)
+    cycle = Cycle()
+    seen = weakref.ref(cycle)
+    try:
+        engine.tick(clock.now())  # two series came: frozen, and the cycle with them
+        del cycle
+        gc.collect()
+        assert seen() is not None
+        del sources.readers["b"]
+        engine.tick(clock.pass_(60))
+        assert seen() is None
+    finally:
+        gc.unfreeze()
+
+
 def test_it_is_fresh_for_three_intervals() -> None:
     sources, clock = Two(), FakeClock()
     engine, _ = make(sources, clock)
-    assert not engine.fresh()
     engine.tick(clock.now())
     clock.pass_(STALE_INTERVALS * INTERVAL)
     assert engine.fresh()

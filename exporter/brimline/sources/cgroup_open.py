@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, Protocol
 
 from brimline.fds import FdBudget
@@ -14,6 +14,7 @@ from brimline.sources.cgroup_v2 import ReadFile
 from brimline.sources.cgroupfs import walk
 
 REMOVED: Final = frozenset({errno.ENODEV, errno.ENOENT})  # a kept descriptor of a removed cgroup answers ENODEV
+_NO_MORE: Final = frozenset({errno.EMFILE, errno.ENFILE})
 _LARGEST_FILE: Final = 16384  # memory.stat is below 2 KiB today; seq_file answers one pread with at most what fits
 
 
@@ -37,6 +38,10 @@ class Dialect(Protocol):
         """Take in the files that are not read every tick."""
         ...
 
+    def read_below(self, directory: str, read: ReadFile) -> Mapping[str, tuple[int, int]]:
+        """Return by directory the kills and OOMs of levels below that are not in the cgroup's own counts."""
+        ...
+
     def was_full(self, directory: str, read: ReadFile) -> bool:
         """Tell whether it has been at a limit whose hits the kernel does not count."""
         ...
@@ -50,6 +55,7 @@ class OpenCgroup:
     """The hot files of one cgroup. Beyond the descriptor budget each is opened, read and closed instead."""
 
     __slots__ = (
+        "_below",
         "_blobs",
         "_dialect",
         "_fds",
@@ -72,6 +78,7 @@ class OpenCgroup:
         self._paths = tuple(f"{self.directory}/{name}" for name in self._names)
         self._blobs: Sequence[bytes | None] = [None] * len(self._names)  # what the facts hold
         self._fetched: Sequence[bytes] = ()
+        self._below: Mapping[str, tuple[int, int]] = {}
         self._fds = fds
         self._open: tuple[int, ...] = ()
         if fds.acquire(len(self._paths)):
@@ -114,6 +121,23 @@ class OpenCgroup:
         except ValueError as error:
             raise _unread(error, self.directory) from error
 
+    def look_below(self) -> None:
+        """Add what levels below counted since the last look. Raises OSError."""
+        below = self._dialect.read_below(self.directory, read_file)
+        for place, (kills, ooms) in below.items():
+            kills_before, ooms_before = self._below.get(place, (0, 0))
+            self.facts.oom_kills_below += max(0, kills - kills_before)
+            self.facts.ooms_below += max(0, ooms - ooms_before)
+        self._below = below
+
+    def holds(self, pid: int) -> bool:
+        """Tell whether a process lives in it, as far as can be told: 0 stands for one of another pid name space."""
+        try:
+            pids = _pids(self.directory)
+        except OSError:
+            return True
+        return pids is None or pid in pids or 0 in pids
+
     def was_full(self) -> bool:
         """Tell whether it has been at a limit whose hits the kernel does not count."""
         return self._dialect.was_full(self.directory, read_file)
@@ -121,6 +145,11 @@ class OpenCgroup:
     def oom_events(self) -> int:
         """Return a number that rises when this very level is out of memory."""
         return self._dialect.read_oom_events(self.directory, read_file) or 0
+
+    @property
+    def known(self) -> bool:
+        """Whether its use was ever read."""
+        return self._blobs[0] is not None
 
     def fd_of(self, name: str) -> int | None:
         """Return the kept descriptor of a hot file."""
@@ -184,15 +213,18 @@ def _exists(path: str) -> bool:
     return True
 
 
-def _open_all(paths: Iterable[str], fds: FdBudget) -> tuple[int, ...]:
+def _open_all(paths: Sequence[str], fds: FdBudget) -> tuple[int, ...]:
+    """Return the descriptors; none where the process or the machine has no more of them."""
     opened: list[int] = []
     try:
         for path in paths:
             opened.append(os.open(path, os.O_RDONLY | os.O_CLOEXEC))  # noqa: PERF401 - what is open must be closed below
-    except OSError:
+    except OSError as error:
         for fd in opened:
             os.close(fd)
-        fds.release(len(tuple(paths)))
+        fds.release(len(paths))
+        if error.errno in _NO_MORE:
+            return ()
         raise
     return tuple(opened)
 

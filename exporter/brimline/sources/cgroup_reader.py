@@ -21,7 +21,7 @@ from brimline.sources.cgroup_table import Columns
 from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2
 from brimline.sources.cgroupfs import Cgroupfs
-from brimline.sources.oom import OomLedger, attribute
+from brimline.sources.oom import Cause, OomLedger
 from brimline.sources.watch import Watch
 
 _SPREAD: Final = 16  # the slow files come round after 1/16 ... 16/16 of their period: no tick reads them all
@@ -91,6 +91,10 @@ class CgroupSource:
             chains=self._chains.copy(),
         )
 
+    def measure(self, globs: Sequence[str]) -> None:
+        """Read the cgroups that these globs name from the next read on."""
+        self._roll.measure(globs)
+
     def next_look(self) -> float | None:
         """Return in how many seconds the fastest-filling cgroup should be looked at again."""
         mono = self._clock.now().mono
@@ -130,8 +134,15 @@ class CgroupSource:
 
     def _follow(self, targets: Sequence[Target], now: Now) -> None:
         changes = self._roll.follow(targets, now)
+        if changes is None:
+            return
         for slot in changes.closed:
-            self._close(slot, now)
+            self._close(slot)
+        for before, slot in changes.renamed:
+            self._columns.clear()
+            self._chains.pop(before, None)
+            slot.rest_due = float("-inf")
+        self._kills.follow(self._roll.present(), now)
         for i, slot in enumerate(changes.opened):
             self._begin(slot, i, now)
 
@@ -142,11 +153,11 @@ class CgroupSource:
             slot.read_hot(now.mono)
         except OSError:
             return  # the tick reads it again and says why
-        born = slot.target.started > self._started_at if slot.target else self._ticked_at is not None
-        self._kills.begin(subject, slot.cgroup.facts.oom_kills or 0, newborn=born)
-        if born and slot.cgroup.facts.ooms:
-            slot.oom_rose_at = now.mono  # from 0, since it was born
-        self._account(slot, now)
+        born = slot.target.started > self._started_at if slot.target else self._roll.appeared(subject.uid)
+        unwatched = self._kills.begin(subject, slot.kills or 0, newborn=born)
+        if born and not unwatched:
+            slot.born(now.mono)
+        self._account(slot, now, Cause.UNKNOWN if unwatched else None)
         slot.spread = REST_SECONDS * (place % _SPREAD + 1) / _SPREAD
         slot.arm(
             self._watch,
@@ -189,16 +200,17 @@ class CgroupSource:
             self._lose(slot, error, now)
         else:
             self._chains[slot.subject] = slot.chain()
+            self._account(slot, now)
 
     def _lose(self, slot: Slot, error: OSError, now: Now) -> None:
-        self._roll.lost(slot, error)
-        self._close(slot, now)
+        if self._roll.lost(slot, error):
+            self._kills.gone(slot.subject, now)
+        self._close(slot)
 
-    def _close(self, slot: Slot, now: Now) -> None:
+    def _close(self, slot: Slot) -> None:
         self._columns.clear()
         slot.close(self._watch, self._dialect)
         self._chains.pop(slot.subject, None)
-        self._kills.gone(slot.subject, now)
 
     def _build(self, host: HostFacts) -> Iterator[Column]:
         for kind in KINDS:
@@ -227,26 +239,18 @@ class CgroupSource:
             wait = _FIRST_LOOK_SECONDS * 2 ** (_V1_LOOKS - looks)
             self._watch.later(wait, partial(self._look, kind, uid, looks - 1))
 
-    def _account(self, slot: Slot, now: Now) -> bool:
+    def _account(self, slot: Slot, now: Now, cause: Cause | None = None) -> bool:
         """Take in a rise of the kernel's count of kills, with whose limit it was."""
-        kills = slot.cgroup.facts.oom_kills
+        kills = slot.kills
         if kills is None or not self._kills.rose(slot.subject, kills):
             return False
-        since = self._ticked_at if self._ticked_at is not None else float("-inf")
-        above = [a.was_out_of_memory(since, now.mono) for a in slot.above]
-        own = slot.oom_rose_at >= since or (not any(above) and slot.cgroup.was_full())
-        cause = attribute(own=own, ancestor=any(above), whole=self._whole)
-        self._kills.observe(slot.subject, kills, cause, now)
+        since = self._ticked_at if self._ticked_at is not None else now.mono
+        self._kills.observe(slot.subject, kills, cause or slot.cause(since, now.mono, whole=self._whole), now)
         return True
 
     def _main_alive(self, subject: Subject) -> bool:
         slot = self._roll.get(subject.kind, subject.uid)
-        if slot is None or slot.target is None or not slot.target.main_pid:
-            return slot is not None
-        try:
-            return self._procfs.stat(slot.target.main_pid).state not in "ZX"
-        except (OSError, ValueError, IndexError):
-            return False
+        return slot is None or slot.main_alive(self._procfs)  # None: it cannot be read for now
 
     def _events(self) -> str:
         """Say how kills are noticed: by event, by polling alone, or some so and some so."""

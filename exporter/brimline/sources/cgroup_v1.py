@@ -5,11 +5,14 @@ Facts of the files: Documentation/admin-guide/cgroup-v1/memory.rst. memory.stat 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from brimline.sources.cgroup import Facts
 from brimline.sources.cgroup_v2 import ReadFile, parse_limit, read_pressure
+from brimline.sources.cgroupfs import walk
 from brimline.sources.keyed import KeyedFile
 
 _NANOSECONDS: Final = 1e9
@@ -90,6 +93,17 @@ class CgroupV1:
             facts.cpu_throttled_seconds = None if throttled is None else throttled / _NANOSECONDS
             quota, period = read(f"{cpu}/cpu.cfs_quota_us"), read(f"{cpu}/cpu.cfs_period_us")
             facts.cpu_limit = int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+    def read_below(self, directory: str, read: ReadFile) -> Mapping[str, tuple[int, int]]:
+        """Return the kills and the failed charges of every level below: v1 counts each at its own level alone."""
+        if os.stat(directory).st_nlink == 2:  # noqa: PLR2004, PTH116 - `.` and its name: no level below
+            return {}
+        found = {}
+        for place in walk(directory):
+            with suppress(OSError):  # it came and went
+                (kills,) = self._oom.values(read(f"{place}/memory.oom_control") or b"")
+                found[place] = (kills or 0, self.read_oom_events(place, read) or 0)
+        return found
 
     def was_full(self, directory: str, read: ReadFile) -> bool:
         """Tell whether memory and swap together have ever been at their limit (--memory-swap equal to --memory).

@@ -90,6 +90,10 @@ class CgroupV2:
             facts.cpu_throttled_seconds = None if throttled is None else throttled / _MICROSECONDS
             facts.cpu_limit = parse_cpu_max(read(f"{cpu}/cpu.max"))
 
+    def read_below(self, directory: str, read: ReadFile) -> Mapping[str, tuple[int, int]]:  # noqa: ARG002 - v1 has to look
+        """Return nothing: memory.events counts the levels below too."""
+        return {}
+
     def was_full(self, directory: str, read: ReadFile) -> bool:  # noqa: ARG002 - version 1 has to look
         """Tell nothing: version 2 counts every OOM where it happens."""
         return False

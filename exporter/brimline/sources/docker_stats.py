@@ -52,11 +52,11 @@ def parse_stats(answer: Mapping[str, object]) -> Facts | None:
 
 
 class StatsPoll:
-    """Samples the wanted containers every `interval`; `wanted` is empty while cgroups are readable."""
+    """Samples the wanted containers every `interval()`; `wanted` is empty while cgroups are readable."""
 
     def __init__(
         self,
-        interval: float,
+        interval: Callable[[], float],
         wanted: Callable[[], Sequence[Container]],
         declared: Callable[[Container], int | None],
     ) -> None:
@@ -79,7 +79,7 @@ class StatsPoll:
             if wanted:
                 total = total or await _memory_total(api)
                 await asyncio.gather(*(self._sample(api, container, total) for container in wanted))
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._interval())
 
     def columns(self) -> tuple[Column, ...]:
         """Return what was sampled last, in the shape the cgroup source gives it."""

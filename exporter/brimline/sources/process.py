@@ -5,6 +5,7 @@ A group that has no process says so with `processes` 0; its memory is then absen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ METRICS: Final[tuple[Metric, ...]] = (
 )
 
 _FIRST_LOOK: Final = 2.0  # seconds that the start may wait for it
+_GLANCE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,19 @@ class ProcessSource:
         self._slow_at: float | None = None
         self._subjects: dict[Metric, tuple[Subject, ...]] = {}
 
-    def start(self) -> None:
-        """Begin to follow processes; waits up to 2 s for the first look at all of them."""
+    def start(self, patience: float = _FIRST_LOOK) -> None:
+        """Begin to follow processes; waits so many seconds for the first look at all of them."""
         with suppress(OSError):  # there is no /proc: every read says so and tries again
-            self._membership.start(_FIRST_LOOK)
+            self._membership.start(patience)
         if self._scales is not None:
             self._scales.start()
+
+    async def first(self, timeout: float) -> None:  # noqa: ASYNC109 - not being done in time is an answer
+        """Wait for the first look, which a thread is at."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._membership.looking:  # noqa: ASYNC110 - a thread cannot set asyncio's Event
+                    await asyncio.sleep(_GLANCE)
 
     def read(self, now: Now) -> SourceReport:
         """Read everything now."""

@@ -60,7 +60,8 @@ def test_pressure_of_each_container_comes_from_the_unified_tree(
     container = containers(*steps, options=["--memory", "50m", "--name", "thrashing"])
     measured = Measured()
     try:
-        measured.adopt("thrashing", measured.fs.locate(dockerd.pid(container), container), dockerd.pid(container))
+        pid = dockerd.pid(container)
+        measured.adopt("thrashing", measured.fs.locate({container: pid})[container], pid)
         wait_until(lambda: pressed(measured) > SOME, "pressure")
         measured.pass_(SLOW_FILES)
         found = measured.of("thrashing")

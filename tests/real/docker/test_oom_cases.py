@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -66,6 +67,44 @@ def test_own_limit_within_moments_of_its_start(
     brimline.next_ticks(3)
     assert brimline.value(TOTAL, container="own-fast") == 1
     assert list(causes(brimline, "own-fast")) in (["own_limit/main"], ["unknown/main"])
+
+
+def test_a_worker_killed_within_moments_of_its_containers_start(
+    brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    """The kill may come before the first look at the cgroup: its cause must be known all the same."""
+    for i in range(3):
+        containers("worker-oom", 60, options=["--memory", "40m", "--name", f"worker-fast-{i}"], ready=False)
+    for i in range(3):
+        expect(brimline, f"worker-fast-{i}", {"own_limit/worker": 1})
+
+
+def test_a_kill_in_a_level_below_the_container(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    container = containers("anon", 5, options=["--memory", "50m", "--name", "below"])
+    known(brimline, "below")
+    brimline.next_ticks()
+    below = Group(V1 / "docker" / container / "sub")
+    try:
+        assert below.start("anon", 100).wait() == -signal.SIGKILL
+        expect(brimline, "below", {"own_limit/worker": 1})
+    finally:
+        below.close()
+
+
+def test_a_renamed_container_keeps_its_kills_and_its_restarts(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    container = containers("wait", 1, "+", "worker-oom", 60, options=["--memory", "40m", "--name", "before"])
+    expect(brimline, "before", {"own_limit/worker": 1})
+    dockerd.cli("restart", "-t", "0", container)
+    expect(brimline, "before", {"own_limit/worker": 2})
+    dockerd.cli("rename", container, "after")
+    containers("anon", 5, options=["--memory", "50m", "--name", "before"])
+    expect(brimline, "after", {"own_limit/worker": 2})
+    known(brimline, "before")
+    assert brimline.value("brimline_container_restarts_total", container="after") == 1
+    assert brimline.value("brimline_container_restarts_total", container="before") == 0
+    assert brimline.value(TOTAL, container="before") == 0
 
 
 def test_worker_killed_with_its_main_process_alive(
