@@ -1,4 +1,4 @@
-"""What the unit tests hand to a source instead of the world: a clock, an event loop's alarms, a tree of cgroup files."""
+"""What the unit tests hand to a source instead of the world: a clock, a loop's alarms, a tree of cgroup files."""
 
 from __future__ import annotations
 

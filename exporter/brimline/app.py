@@ -4,44 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any, Final
 
 from brimline import __version__, logs
 from brimline.config import Config, Loaded
-from brimline.engine import Engine, SystemClock
+from brimline.engine import Engine, LoopPoller, SystemClock
 from brimline.errors import BrimlineError, ConfigError
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Clock, View
+from brimline.model import Clock, Source, View
+from brimline.sources.assembly import Settings, World
+from brimline.sources.docker import DockerSource
 from brimline.sources.oom import OomLedger
-from brimline.sources.registry import Settings, World, build
+from brimline.sources.process import ProcessSource
+from brimline.sources.registry import build, change
 
 _log: Final = logging.getLogger(__name__)
-_FIRST_LISTING_SECONDS: Final = 10.0
-
-
-class LoopPoller:
-    """The running event loop as the sources see it."""
-
-    def __init__(self) -> None:
-        self._loop = asyncio.get_running_loop()
-
-    def add(self, fd: int, ready: Callable[[], None]) -> None:
-        """Call `ready` whenever `fd` is readable."""
-        self._loop.add_reader(fd, ready)
-
-    def remove(self, fd: int) -> None:
-        """Stop watching `fd`."""
-        self._loop.remove_reader(fd)
-
-    def later(self, seconds: float, ready: Callable[[], None]) -> None:
-        """Call `ready` once after some seconds."""
-        self._loop.call_later(seconds, ready)
+_WHOLE_SECONDS: Final = 10.0  # how long a single reading waits for Docker's first list
+_READY_SECONDS: Final = 2.0  # how long readiness waits for it
+_SWAP_SECONDS: Final = 5.0  # how long the old sources are read on for the sake of a new one's first list
+_LOOK_AGAIN_SECONDS: Final = 30.0  # between two looks of a guest for an engine
+_GLANCE_SECONDS: Final = 0.25  # between the looks of a single reading
+_GLANCES: Final = 16
 
 
 class App:
@@ -52,9 +43,12 @@ class App:
     ) -> None:
         self._loaded = loaded
         self._reload = reload
-        self._reloading = asyncio.Lock()
-        self._background: list[asyncio.Task[None]] = []
-        self._world = World(clock or SystemClock(), LoopPoller(), self._wake, environ, OomLedger())
+        self._changing = asyncio.Lock()
+        self._following: asyncio.Task[None] | None = None
+        self._looked_at = math.inf  # when the first look at everything was done or given up
+        self._world = World(
+            clock or SystemClock(), LoopPoller(), self._wake, environ, OomLedger(), lambda: self._loaded.config.interval
+        )
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)
@@ -68,80 +62,124 @@ class App:
 
     @property
     def ready(self) -> bool:
-        """Tell whether there is something to serve."""
-        return self._engine.view is not None
+        """Tell whether a tick has come after the first look at everything."""
+        view = self._engine.view
+        return view is not None and view.snapshot.at.mono >= self._looked_at
 
     def fresh(self) -> bool:
         """Tell whether the loop still ticks."""
         return self._engine.fresh()
 
     async def reload(self) -> list[str]:
-        """Read the configuration again; a bad one changes nothing and its mistakes are returned."""
-        async with self._reloading:
+        """Read the configuration again; where anything of it fails nothing changes, and what failed is returned."""
+        async with self._changing:
             at = self._world.clock.now().wall
             try:
                 loaded = await asyncio.to_thread(self._reload)
-            except ConfigError as error:
+                await self._follow(loaded)
+            except (BrimlineError, OSError, ValueError) as error:
+                problems = error.problems if isinstance(error, ConfigError) else (error,)
                 self.self_metrics.reloaded(ok=False, at=at)
-                for problem in error.problems:
+                for problem in problems:
                     _log.error("reload refused, the old configuration stays: %s", problem)
-                return [str(problem) for problem in error.problems]
-            await self._follow(loaded)
+                return [str(problem) for problem in problems]
             self.self_metrics.reloaded(ok=True, at=at)
             _log.info("configuration reloaded")
             return []
 
-    async def first_look(self) -> None:
-        """Start what runs beside the ticks, and wait for Docker's first list as long as it may take to be refused."""
-        self._start()
-        docker = self._sources.docker
-        if docker is not None:
-            await docker.first(_FIRST_LISTING_SECONDS)
+    async def first_look(self, patience: float = _WHOLE_SECONDS) -> None:
+        """Start what runs beside the ticks, and wait for what it sees first as long as it may take to be refused."""
+        self._following = _begin(self._sources.readers.values())
+        await _first(self._sources.readers.values(), patience)
+
+    def measured(self) -> bool:
+        """Tell whether there is nothing left to wait for before a single reading is complete."""
+        docker = self._sources.of(DockerSource)
+        return docker is None or docker.measured()
 
     def tick(self) -> View:
         """Read everything once."""
         return self._engine.tick(self._world.clock.now())
 
     async def run(self) -> None:
-        """Tick until cancelled."""
-        await self._engine.run()
+        """Tick until cancelled, from this moment on."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._get_ready())
+            group.create_task(self._look_again())
+            group.create_task(self._engine.run())
 
     async def close(self) -> None:
         """End every task and give every descriptor back."""
-        await self._stop()
+        await _end(self._following)
         self._sources.close()
 
+    async def _get_ready(self) -> None:
+        await self.first_look(_READY_SECONDS)
+        self._looked_at = self._world.clock.now().mono
+        self._engine.wake("start")
+
+    async def _look_again(self) -> None:
+        """Look now and then whether the container that showed us nothing but itself has got an engine."""
+        while self._sources.ground.lonely:
+            await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            async with self._changing:
+                with suppress(BrimlineError):
+                    await self._change(self._loaded.config)
+
     async def _follow(self, loaded: Loaded) -> None:
+        await self._change(loaded.config)
         before, after = self._loaded.config, loaded.config
         self._loaded = loaded
         logs.set_up(after.log.level, after.log.format)
         if before.web != after.web:
             _log.warning("what is new under web takes effect at the next start")
-        if settings_of(before) != settings_of(after):
-            await self._stop()
-            self._sources.close()
-            self._sources = build(settings_of(after), self._world)
-            self._start()
         self._use(after)
+
+    async def _change(self, config: Config) -> None:
+        """Let new sources begin while the old ones are read, and put them in force once they know the world."""
+        coming = change(self._sources, settings_of(config))
+        following = _begin(coming.fresh)
+        try:
+            await _first(coming.fresh, _SWAP_SECONDS)
+        except asyncio.CancelledError:
+            await _end(following)
+            coming.drop()
+            raise
+        if self._sources.of(DockerSource) not in coming.readers.values():
+            self._following, following = following, self._following
+        self._sources.take(coming)
+        await _end(following)
 
     def _use(self, config: Config) -> None:
         compat = Cadvisor() if config.compat.cadvisor else None
         self._engine.use(self._sources, Renderer(series=config.limits.series, compat=compat), config.interval)
 
-    def _start(self) -> None:
-        if self._sources.process is not None:
-            self._sources.process.start()
-        if self._sources.docker is not None:
-            self._background.append(asyncio.create_task(self._sources.docker.run()))
-
-    async def _stop(self) -> None:
-        for task in self._background:
-            task.cancel()
-        await asyncio.gather(*self._background, return_exceptions=True)
-        self._background.clear()
-
     def _wake(self, reason: str) -> None:
         self._engine.wake(reason)
+
+
+def _begin(sources: Iterable[Source]) -> asyncio.Task[None] | None:
+    """Start what runs beside the ticks; return the task that follows Docker."""
+    following = None
+    for source in sources:
+        match source:
+            case ProcessSource():
+                source.start(0)
+            case DockerSource():
+                following = asyncio.create_task(source.run())
+    return following
+
+
+async def _first(sources: Iterable[Source], patience: float) -> None:
+    looks = [source.first(patience) for source in sources if isinstance(source, DockerSource | ProcessSource)]
+    await asyncio.gather(*looks)
+
+
+async def _end(*tasks: asyncio.Task[Any] | None) -> None:
+    ended = [task for task in tasks if task is not None]
+    for task in ended:
+        task.cancel()
+    await asyncio.gather(*ended, return_exceptions=True)
 
 
 def settings_of(config: Config) -> Settings:
@@ -155,17 +193,22 @@ def settings_of(config: Config) -> Settings:
         procfs=config.path.procfs,
         cgroupfs=config.path.cgroupfs,
         fds=config.limits.fds,
-        interval=config.interval,
     )
 
 
 async def observe(config: Config) -> View:
-    """Read everything once and return what was seen."""
-    loaded = Loaded(config, {}, None)
+    """Read everything once and return what was seen; an engine elsewhere gets a few moments to send its samples."""
+    loaded = Loaded(config.model_copy(update={"interval": _GLANCE_SECONDS}), {}, None)
     app = App(loaded, lambda: loaded, os.environ)
     try:
         await app.first_look()
-        return app.tick()
+        view = app.tick()
+        for _ in range(_GLANCES):
+            if app.measured():
+                break
+            await asyncio.sleep(_GLANCE_SECONDS)
+            view = app.tick()
+        return view
     finally:
         await app.close()
 
@@ -182,8 +225,9 @@ def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
 
 
 async def _serve(loaded: Loaded, reload: Callable[[], Loaded]) -> None:
-    from brimline.web.connections import Connections, Patience, serve  # noqa: PLC0415 - `check` needs no web server
-    from brimline.web.routes import make_app  # noqa: PLC0415
+    # The web server is imported here because `check` needs none.
+    from brimline.web.connections import Connections, Patience, serve  # noqa: PLC0415 - see above
+    from brimline.web.routes import make_app  # noqa: PLC0415 - see above
 
     app = App(loaded, reload, os.environ)
     web, loop = loaded.config.web, asyncio.get_running_loop()
@@ -203,13 +247,12 @@ async def _serve(loaded: Loaded, reload: Callable[[], Loaded]) -> None:
         try:
             for address in served.addresses:
                 _log.info("Brimline %s serves its page on %s/", __version__, address)
-            await app.first_look()
             ticking = asyncio.create_task(app.run())
             await asyncio.wait({ticking, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
             if ticking.done():
                 ticking.result()
-            ticking.cancel()
             _log.info("stopping: no new connections, answering what is under way")
+            await _end(ticking, *reloads)
         finally:
             await served.close()
     finally:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, cast
 
 from brimline.dockerthreads import Answer, Calls, EventStream, cut, guarded
 from brimline.errors import SourceError, UnreachableError
+from brimline.redaction import hide_secrets
 
 if TYPE_CHECKING:  # Docker is imported only where it is used
     from docker import APIClient
@@ -54,7 +55,7 @@ class DockerApi:
     """One engine, connected; every method answers or raises a SourceError within the timeout."""
 
     def __init__(self, client: APIClient, host: str, version: Answer, calls: Calls, timeout: float) -> None:
-        self.host = host
+        self._shown = hide_secrets(host)
         self.version = version
         self._client = client
         self._calls = calls
@@ -71,14 +72,15 @@ class DockerApi:
         timeout: float,  # noqa: ASYNC109 - every later call has it too
     ) -> DockerApi:
         """Ask for the engine's version and speak the newest API both sides know."""
+        what = f"{hide_secrets(host)}: connecting"
 
         def work() -> tuple[APIClient, Answer]:
-            return guarded(f"{host}: connecting", lambda: _open(host, environ, timeout))
+            return guarded(what, lambda: _open(host, environ, timeout))
 
         try:
             client, version = await calls.result(work, timeout)
         except TimeoutError:
-            raise UnreachableError(f"{host}: connecting: no answer within {timeout:g} s") from None
+            raise UnreachableError(f"{what}: no answer within {timeout:g} s") from None
         return cls(client, host, version, calls, timeout)
 
     @property
@@ -97,7 +99,7 @@ class DockerApi:
         """List every container, stopped ones too, in one request."""
         answer = await self._call("listing containers", lambda: self._client.containers(all=True))
         if not isinstance(answer, list):
-            raise SourceError(f"{self.host}: listing containers: no list but {str(answer)[:80]!r}")
+            raise SourceError(f"{self._shown}: listing containers: no list but {str(answer)[:80]!r}")
         return answer
 
     async def inspect(self, container_id: str) -> Answer | None:
@@ -125,14 +127,14 @@ class DockerApi:
 
     async def events(self, since: float | None, filters: Mapping[str, list[str]], idle: float) -> EventStream:
         """Follow events from `since` (epoch seconds); the stream ends by itself after `idle` seconds of silence."""
-        stream = EventStream(self._client, self.host, since, filters, idle)
+        stream = EventStream(self._client, self._shown, since, filters, idle)
         self._calls.start(stream.pump)
         try:
             async with asyncio.timeout(self._timeout):
                 await stream.opened.wait()
         except TimeoutError:
             stream.close()
-            raise UnreachableError(f"{self.host}: events: no answer within {self._timeout:g} s") from None
+            raise UnreachableError(f"{self._shown}: events: no answer within {self._timeout:g} s") from None
         return stream
 
     def close(self) -> None:
@@ -155,7 +157,7 @@ class DockerApi:
 
         answer = await self._call(what, found)
         if answer is not None and not isinstance(answer, dict):
-            raise SourceError(f"{self.host}: {what}: no object but {str(answer)[:80]!r}")
+            raise SourceError(f"{self._shown}: {what}: no object but {str(answer)[:80]!r}")
         return answer
 
     async def _call(self, what: str, work: Callable[[], T]) -> T:
@@ -163,14 +165,14 @@ class DockerApi:
 
         def traced() -> T:
             self._current.responses = responses
-            return guarded(f"{self.host}: {what}", work)
+            return guarded(f"{self._shown}: {what}", work)
 
         try:
             return await self._calls.result(traced, self._timeout)
         except TimeoutError:
             for response in responses:  # half an answer: wake the thread that waits for the rest
                 cut(response)
-            raise UnreachableError(f"{self.host}: {what}: no answer within {self._timeout:g} s") from None
+            raise UnreachableError(f"{self._shown}: {what}: no answer within {self._timeout:g} s") from None
 
 
 def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APIClient, Answer]:
@@ -179,13 +181,17 @@ def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APICli
     _knock(host, timeout)
 
     def client(api_version: str) -> APIClient:  # with a version given the constructor asks nothing
-        return APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
+        made = APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
+        made.trust_env = False  # REQUESTS_CA_BUNDLE would replace the CA of DOCKER_CERT_PATH, HTTP_PROXY the way there
+        if host.startswith("unix://"):  # there the SDK keeps a pool, and in it a socket, for each path it ever asked
+            made.headers["Connection"] = "close"
+        return made
 
     tls = _tls(environ) if host.startswith(_REMOTE) else False
     with closing(client(NEWEST_API)) as probe:
         version = probe.version(api_version=False)
     if not isinstance(version, dict) or not isinstance(version.get("ApiVersion"), str):
-        raise SourceError(f'{host}: /version has no "ApiVersion"; is this socket Docker\'s?')
+        raise SourceError(f'{hide_secrets(host)}: /version has no "ApiVersion"; is this socket Docker\'s?')
     chosen = negotiate(version["ApiVersion"], version.get("MinAPIVersion") or None)
     return client(chosen), version
 

@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from brimline.errors import UnreachableError
+from brimline.redaction import hide_secrets
 
 if TYPE_CHECKING:  # Docker is imported only where it is used
     from docker import APIClient
@@ -28,6 +29,16 @@ Answer = Mapping[str, object]
 
 MAX_LINE: Final = 1 << 20
 MAX_WAITING: Final = 10_000
+
+
+_SENTENCES: Final[tuple[tuple[type[BaseException], str], ...]] = (
+    (FileNotFoundError, "there is no such socket; is the engine running?"),
+    (PermissionError, "permission denied; run Brimline as root or in the group that owns the socket"),
+    (ConnectionRefusedError, "connection refused; is the engine running?"),
+    (TimeoutError, "no answer in time"),
+    (ssl.SSLCertVerificationError, "its certificate is refused: {why}; is DOCKER_CERT_PATH the right one?"),
+    (ssl.SSLError, "TLS failed: {why}; are DOCKER_CERT_PATH and DOCKER_TLS_VERIFY right?"),
+)
 
 
 class StreamEndError(UnreachableError):
@@ -197,21 +208,12 @@ def guarded(what: str, work: Callable[[], T]) -> T:
 def reason(error: BaseException) -> str:
     """Say in a few words what went wrong, from the depth of the libraries' chain of exceptions."""
     if explanation := getattr(error, "explanation", None):
-        return f"the engine answered: {str(explanation)[:200]}"
+        return f"the engine answered: {hide_secrets(str(explanation))[:200]}"
     depth: BaseException | None = error
     while depth is not None:
-        match depth:
-            case FileNotFoundError():
-                return "there is no such socket; is the engine running?"
-            case PermissionError():
-                return "permission denied; run Brimline as root or in the group that owns the socket"
-            case ConnectionRefusedError():
-                return "connection refused; is the engine running?"
-            case ssl.SSLCertVerificationError(verify_message=why):
-                return f"its certificate is refused: {why}; is DOCKER_CERT_PATH the right one?"
-            case ssl.SSLError(reason=why):
-                return f"TLS failed: {why}; are DOCKER_CERT_PATH and DOCKER_TLS_VERIFY right?"
-            case TimeoutError():
-                return "no answer in time"
+        for kind, sentence in _SENTENCES:
+            if isinstance(depth, kind):
+                why = getattr(depth, "verify_message", "") or getattr(depth, "reason", "")
+                return sentence.format(why=why)
         depth = depth.__cause__ or depth.__context__
-    return (str(error) or type(error).__name__)[:200]
+    return hide_secrets(str(error) or type(error).__name__)[:200]

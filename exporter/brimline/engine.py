@@ -10,6 +10,7 @@ import gc
 import logging
 import time
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
@@ -18,15 +19,19 @@ from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceStatus, View
 
 _log: Final = logging.getLogger(__name__)
-SHORTEST_SECONDS: Final = 0.1  # between two ticks, however many alarms there are
+SHORTEST_SECONDS: Final = 0.1  # between two wakes, however many alarms there are, and before a look at what fills up
 STALE_INTERVALS: Final = 3
+_GRACE_SECONDS: Final = 30.0  # for the first tick, which opens everything
 _FREEZE_SECONDS: Final = 60.0  # a collection pauses for 6-14 ms with a thousand containers: not at every change
 
 
 class Sources(Protocol):
     """What is read in a tick, in this order, and when it should be read again."""
 
-    readers: dict[str, Source]
+    @property
+    def readers(self) -> Mapping[str, Source]:
+        """Return the sources by name."""
+        ...
 
     def next_look(self) -> float | None:
         """Return in how many seconds something should be looked at again; None: the interval will do."""
@@ -41,6 +46,25 @@ class SystemClock:
         return Now(time.time(), time.monotonic())
 
 
+class LoopPoller:
+    """The running event loop as the sources see it."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+    def add(self, fd: int, ready: Callable[[], None]) -> None:
+        """Call `ready` whenever `fd` is readable."""
+        self._loop.add_reader(fd, ready)
+
+    def remove(self, fd: int) -> None:
+        """Stop watching `fd`."""
+        self._loop.remove_reader(fd)
+
+    def later(self, seconds: float, ready: Callable[[], None]) -> None:
+        """Call `ready` once after some seconds."""
+        self._loop.call_later(seconds, ready)
+
+
 class Engine:
     """The loop and what it last saw. Holds no source's knowledge and makes no decision."""
 
@@ -52,6 +76,9 @@ class Engine:
         self._ticks = 0
         self._cause: str | None = None
         self._woken = asyncio.Event()
+        self._early_at = float("-inf")
+        self._began_at = clock.now().mono
+        self._cut = False
         self._series = 0
         self._frozen_at = float("-inf")
 
@@ -60,6 +87,7 @@ class Engine:
         self._sources = sources
         self._renderer = renderer
         self._interval = interval
+        self._cut = False
         if self.view is not None:
             self.wake("reload")
 
@@ -69,53 +97,60 @@ class Engine:
         self._woken.set()
 
     def fresh(self) -> bool:
-        """Tell whether the loop still ticks."""
+        """Tell whether the loop still ticks, or has not had the time to begin."""
+        patience = STALE_INTERVALS * self._interval
         if self.view is None:
-            return False
-        return self._clock.now().mono - self.view.snapshot.at.mono <= STALE_INTERVALS * self._interval
+            return self._clock.now().mono - self._began_at <= max(patience, _GRACE_SECONDS)
+        return self._clock.now().mono - self.view.snapshot.at.mono <= patience
 
     def tick(self, now: Now, cause: str = "interval") -> View:
         """Read everything once and make the next view."""
         began = time.perf_counter()
-        reports = tuple(self._read(name, source, now) for name, source in self._sources.readers.items())
+        # tuple([...]), not tuple(...): a tuple of a generator is cut to its length, and CPython keeps up to 2,000 freed
+        # ones of each length below 20 but takes none of them for the next (Objects/tupleobject.c): a leak for hours.
+        reports = tuple([self._read(name, source, now) for name, source in self._sources.readers.items()])
         snapshot = Snapshot(now, reports)
         page = self._renderer.render(snapshot)
         self._ticks += 1
         view = View(
             snapshot=snapshot,
-            sources=tuple(self._status(report) for report in reports),
+            sources=tuple([self._status(report) for report in reports]),
             ticks=self._ticks,
             tick_seconds=time.perf_counter() - began,
             page=page.body,
         )
         self._self_metrics.ticked(view, cause=cause, dropped=page.dropped)
         self.view = view
+        self._note_cut(page.dropped)
         self._freeze(now, page.series)
         return view
 
     async def run(self) -> None:
         """Tick until cancelled."""
+        loop = asyncio.get_running_loop()
+        self._early_at = loop.time()
         while True:
             cause, self._cause = self._cause or "interval", None
             self._woken.clear()
-            now = self._clock.now()
-            self.tick(now, cause)
-            await self._rest()
+            began = loop.time()
+            self.tick(self._clock.now(), cause)
+            await self._rest(began)
 
-    async def _rest(self) -> None:
-        """Sleep until the next tick is due."""
-        await asyncio.sleep(SHORTEST_SECONDS)
+    async def _rest(self, began: float) -> None:
+        """Sleep until the next tick is due, an interval after this one began, or until a wake."""
+        loop = asyncio.get_running_loop()
+        breath = loop.time() + min(loop.time() - began, SHORTEST_SECONDS)  # the web's, however long a tick takes
         look = self._sources.next_look()
-        due = self._interval if look is None else min(self._interval, look)
-        if due <= SHORTEST_SECONDS:
-            self._cause = self._cause or "filling"
-            return
+        due = self._interval if look is None else min(self._interval, max(look, SHORTEST_SECONDS))
         try:
-            async with asyncio.timeout(due - SHORTEST_SECONDS):
+            async with asyncio.timeout_at(max(began + due, breath)):
                 await self._woken.wait()
         except TimeoutError:
             if due < self._interval:
                 self._cause = self._cause or "filling"
+        else:  # only wakes are kept apart: an alarm soon after a tick that nobody called for does not wait
+            await asyncio.sleep(max(self._early_at + SHORTEST_SECONDS, breath) - loop.time())
+            self._early_at = loop.time()
 
     def _read(self, name: str, source: Source, now: Now) -> SourceReport:
         began = time.perf_counter()
@@ -138,9 +173,16 @@ class Engine:
             info=report.info,
         )
 
+    def _note_cut(self, dropped: int) -> None:
+        """Say once that limits.series leaves something off; brimline_dropped_series_total goes on counting."""
+        if dropped and not self._cut:
+            self._cut = True
+            _log.warning("%d series are left off the page; raise limits.series or measure less", dropped)
+
     def _freeze(self, now: Now, series: int) -> None:
         """Take what now lives long out of the collector's sight, after the topology changed."""
         if series != self._series and now.mono - self._frozen_at >= _FREEZE_SECONDS:
             self._series, self._frozen_at = series, now.mono
+            gc.unfreeze()
             gc.collect()
             gc.freeze()

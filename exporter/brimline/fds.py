@@ -6,7 +6,21 @@ A kept descriptor costs 4-5 KB of kernel memory charged to us, and the hard limi
 from __future__ import annotations
 
 import os
+import resource
+from contextlib import suppress
 from threading import Lock
+from typing import Final
+
+RESERVED: Final = 128  # of the process's limit: connections of scrapers and to Docker, files opened, read and closed
+
+
+def allowed(configured: int) -> int:
+    """Return how many of the configured descriptors may be kept; raises the process's limit as far as it goes."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # a sandbox may forbid it
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        soft = hard
+    return configured if soft == resource.RLIM_INFINITY else max(0, min(configured, soft - RESERVED))
 
 
 class FdBudget:

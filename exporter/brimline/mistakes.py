@@ -13,9 +13,9 @@ from pydantic_core import ErrorDetails
 
 from brimline.errors import Problem
 from brimline.options import describe
+from brimline.redaction import hide_secrets
 from brimline.yamlfile import Path
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)", re.ASCII)
 _PERHAPS_CREDENTIALS: Final = re.compile(r"[^\s/@:\"]+:(?!//)[^\s@\"]+(?=@)", re.ASCII)  # of an address written wrong
 _PLACE: Final = re.compile(r":(\d+):(\d+)$", re.ASCII)
 
@@ -37,11 +37,6 @@ def problems(error: ValidationError, model: type[BaseModel], where: Where) -> li
 def _order(problem: Problem) -> tuple[int, int]:
     place = _PLACE.search(problem.where)
     return (int(place[1]), int(place[2])) if place else (0, 0)
-
-
-def hide_secrets(text: str) -> str:
-    """Replace `user:password` of every address in the text."""
-    return _CREDENTIALS.sub("***", text)
 
 
 def one_line(text: str) -> str:

@@ -15,6 +15,8 @@ from typing import Final
 _KTHREAD: Final = 0x00200000  # PF_KTHREAD, include/linux/sched.h
 _LONGEST_CMDLINE: Final = 16_384  # a command line may hold megabytes; what names a service stands at its front
 _READ: Final = 4096
+_BOOT_TIME_SECONDS: Final = 15.0
+_CLOCK_SET: Final = 2.0  # seconds by which the boot time must move to be believed: it wobbles by one as NTP steers
 
 # proc_pid_stat(5), counted from the state, which follows the closing parenthesis of the name.
 _STATE, _PPID, _FLAGS, _UTIME, _STIME, _START, _RSS, _STACK = 0, 1, 6, 11, 12, 19, 21, 25
@@ -184,3 +186,21 @@ class Procfs:
             return os.read(fd, size)
         finally:
             os.close(fd)
+
+
+class BootTime:
+    """When the machine booted, read again now and then: it moves when the clock is set."""
+
+    def __init__(self, procfs: Procfs) -> None:
+        self._procfs = procfs
+        self._at = 0.0
+        self._due = float("-inf")
+
+    def at(self, mono: float) -> float:
+        """Return it as of now. Raises OSError and ValueError."""
+        if mono >= self._due:
+            at = float(self._procfs.boot_time())
+            self._due = mono + _BOOT_TIME_SECONDS
+            if abs(at - self._at) > _CLOCK_SET:
+                self._at = at
+        return self._at

@@ -131,6 +131,11 @@ def worst(found: Sequence[Row], down: Sequence[SourceStatus]) -> State:
     return State.UNKNOWN if State.UNKNOWN in states or down or not found else State.NORMAL
 
 
+def ended(code: int | None) -> str:
+    """Say how a container that does not run ended; one that never ran has no exit code."""
+    return "never started" if code is None else f"stopped, exit code {code}"
+
+
 def stopped(measures: Measures) -> list[tuple[Subject, int | None]]:
     """Return the containers that do not run, with their exit codes."""
     running = measures.all(Kind.CONTAINER, "running")

@@ -64,9 +64,10 @@ def screenshot(page: str, target: Path) -> None:
 
 
 def show(environ: dict[str, str], *arguments: str) -> None:
-    print(f"$ brimline {' '.join(arguments)}")
+    sys.stdout.write(f"$ brimline {' '.join(arguments)}\n")
+    sys.stdout.flush()
     subprocess.run([sys.executable, "-m", "brimline", *arguments], env=environ, check=False)
-    print()
+    sys.stdout.write("\n")
 
 
 def main(target: Path) -> None:
@@ -87,7 +88,7 @@ def main(target: Path) -> None:
         show(environ, "check")
         show(environ, "explain", "embedder")
         show(environ, "explain", "translator")
-        print(*(f"{labels} {value:g}" for labels, value in kills(sidecar)), sep="\n")
+        sys.stdout.writelines(f"{labels} {value:g}\n" for labels, value in kills(sidecar))
 
 
 def kills(sidecar: Sidecar) -> Iterator[tuple[str, float]]:

@@ -44,6 +44,16 @@ class Host:
         answers: dict[str, Any] = json.loads((self.directory / "docker.json").read_text())
         return answers
 
+    def read(self, name: str) -> str:
+        """Return a file."""
+        return (self.directory / name).read_text(errors="surrogateescape")
+
+    def write(self, name: str, text: str) -> None:
+        """Write a file."""
+        target = self.directory / name
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(text.encode(errors="surrogateescape"))
+
     def cgroup(self, path: str) -> Path:
         """Return the directory of a v2 cgroup."""
         return self.directory / "cgroup" / path

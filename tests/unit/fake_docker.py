@@ -94,9 +94,9 @@ class Request(BaseHTTPRequestHandler):
 
     def _events(self, since: float | None) -> None:
         fake = self.server.fake
+        at = len(fake.events) if since is None else 0  # dockerd too subscribes before it answers
         self.begin_stream()
         with fake.changed:
-            at = len(fake.events) if since is None else 0
             fake.streams += 1
             fake.listener()
             fake.changed.notify_all()

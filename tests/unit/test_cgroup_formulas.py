@@ -1,8 +1,10 @@
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brimline.model import Kind
+from brimline.model import Column, Kind
 from brimline.procfs import parse_pressure
 from brimline.sources import cgroup
 from brimline.sources.cgroup import Facts, bounds, swap_room, used, working_set
@@ -106,7 +108,8 @@ def test_v2_without_a_kernel_key_leaves_it_absent() -> None:
 
 def test_v1_has_no_swap_without_accounting() -> None:
     facts = Facts()
-    CgroupV1().parse("memory.stat", b"hierarchical_memory_limit 500\ntotal_rss 5\ntotal_cache 7\n", facts)
+    lists = b"total_inactive_file 0\ntotal_active_file 0\n"
+    CgroupV1().parse("memory.stat", b"hierarchical_memory_limit 500\ntotal_rss 5\ntotal_cache 7\n" + lists, facts)
     assert (facts.anon, facts.swap, facts.hierarchical_limit) == (5, None, 500)
 
 
@@ -121,17 +124,17 @@ def test_columns_leave_out_what_is_absent_and_keep_their_tuples() -> None:
     subjects = [container("a", "1"), container("b", "2"), container("c", "3")]
     columns = Columns(Kind.CONTAINER, subjects)
 
-    def build(*highs: int | None) -> dict[str, object]:
+    def build(*highs: int | None) -> dict[str, Column]:
         facts = [Facts(usage=10, high=h) for h in highs]
         rows = [make_row(f, bounds([f], None, HOST), 0) for f in facts]
         return {c.metric.name: c for c in columns.build(rows, [1.0, 2.0, 3.0])}
 
     name = cgroup.MEMORY_HIGH_BYTES[Kind.CONTAINER].name
     first, again, other = build(5, None, 7), build(6, None, 8), build(None, None, 7)
-    assert first[name].subjects == (subjects[0], subjects[2])  # type: ignore[attr-defined]
-    assert first[name].values == (5, 7)  # type: ignore[attr-defined]
-    assert again[name].subjects is first[name].subjects  # type: ignore[attr-defined]
-    assert other[name].subjects == (subjects[2],)  # type: ignore[attr-defined]
+    assert first[name].subjects == (subjects[0], subjects[2])
+    assert first[name].values == (5, 7)
+    assert again[name].subjects is first[name].subjects
+    assert other[name].subjects == (subjects[2],)
     assert name not in build(None, None, None)
 
 
@@ -166,3 +169,16 @@ def test_pressure_is_a_ratio_and_seconds() -> None:
         b"some avg10=12.50 avg60=0.00 avg300=0.00 total=1500000\nfull avg10=1.00 avg60=0.00 avg300=0.00 total=20\n"
     )
     assert (pressure.some_ratio, pressure.full_ratio, pressure.some_seconds) == (0.125, 0.01, 1.5)
+
+
+def test_v1_was_full_where_memory_and_swap_together_reached_their_limit() -> None:
+    def read(limit: int, peak: int) -> Callable[[str], bytes | None]:
+        files = {"d/memory.memsw.limit_in_bytes": limit, "d/memory.memsw.max_usage_in_bytes": peak}
+        return lambda path: b"%d\n" % files[path] if path in files else None
+
+    v1 = CgroupV1()
+    assert v1.was_full("d", read(50 << 20, 50 << 20))
+    assert v1.was_full("d", read(50 << 20, (50 << 20) - 8192))
+    assert not v1.was_full("d", read(50 << 20, 49 << 20))
+    assert not v1.was_full("d", read(9223372036854771712, 50 << 20))
+    assert not v1.was_full("d", lambda _: None)

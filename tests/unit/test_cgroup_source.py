@@ -1,6 +1,7 @@
 import os
+import resource
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,10 @@ class World:
             host=lambda: self.host,
             kills=OomLedger(),
         )
+
+    def kinds(self) -> dict[str, float]:
+        """Return `name{cause,victim}` -> kills, where there were any."""
+        return {k: v for k, v in self.tick()[f"{C}memory_oom_kills_by_cause_total"].items() if v}
 
     def run(self, path: str, subject: Subject | None = None, **more: object) -> Subject:
         subject = subject or container()
@@ -213,20 +218,24 @@ def test_a_restart_is_another_incarnation_under_the_same_labels(v2: World) -> No
     assert v2.tick()[f"{C}memory_usage_bytes"] == {"web": 20 * MIB}
 
 
+def _open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
 def test_descriptors_are_kept_within_the_budget_and_given_back(tmp_path: Path) -> None:
     world = World(V2Tree(tmp_path), fds=4)
     for name in ("a", "b"):
         world.tree.add(name, current=10 * MIB)
         world.run(name, container(name, name))
-    before = len(os.listdir("/proc/self/fd"))
+    before = _open_files()
     assert world.tick()[f"{C}memory_usage_bytes"] == {"a": 10 * MIB, "b": 10 * MIB}
     assert world.fds.used == 4
-    assert len(os.listdir("/proc/self/fd")) == before + 4
+    assert _open_files() == before + 4
     world.tree.set("b", current=30 * MIB)
     assert world.tick()[f"{C}memory_usage_bytes"] == {"a": 10 * MIB, "b": 30 * MIB}
     world.source.close()
     assert world.fds.used == 0
-    assert len(os.listdir("/proc/self/fd")) == before - 1  # the epoll went too
+    assert _open_files() == before - 1  # the epoll went too
 
 
 def test_kills_are_counted_with_their_cause(v2: World) -> None:
@@ -252,6 +261,26 @@ def test_an_ancestors_oom_is_the_ancestors(v2: World) -> None:
     assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"]["web{ancestor,worker}"] == 2
 
 
+def test_an_ancestors_oom_is_remembered_when_its_slow_files_come_round_in_the_same_tick(v2: World) -> None:
+    v2.tree.add("pod", max=300 * MIB, events_local=v2_events(oom=7))
+    v2.tree.add("pod/a")
+    v2.run("pod/a", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("pod", events_local=v2_events(oom=8))
+    v2.tree.set("pod/a", events=v2_events(oom_kill=1))
+    v2.tick(20)
+    assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"]["web{ancestor,worker}"] == 1
+
+
+def test_an_ancestors_old_ooms_are_not_blamed_for_a_newborns_kill(v2: World) -> None:
+    v2.tree.add("pod", max=300 * MIB, events_local=v2_events(oom=7))
+    v2.tick()
+    v2.tree.add("pod/a", events=v2_events(oom_kill=1))
+    v2.run("pod/a", started=v2.clock.wall + 1)
+    v2.tick()
+    assert v2.tick()[f"{C}memory_oom_kills_by_cause_total"].get("web{ancestor,worker}") == 0
+
+
 def test_a_kill_without_any_level_out_of_memory_is_the_hosts(v2: World) -> None:
     v2.tree.add("c")
     v2.run("c", started=v2.clock.wall + 1)
@@ -270,6 +299,211 @@ def test_kills_before_brimline_are_not_news(v1: World) -> None:
     seen = v1.tick()
     assert seen[f"{C}memory_oom_kills_total"] == {"web": 1}
     assert seen[f"{C}memory_oom_kills_by_cause_total"]["web{own_limit,worker}"] == 1
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_workers_kill_before_the_first_look_has_its_cause(tmp_path: Path, version: int) -> None:
+    world = World(V1Tree(tmp_path) if version == 1 else V2Tree(tmp_path))
+    world.tick()
+    if version == 1:
+        world.tree.add("c", usage_in_bytes=10 * MIB, failcnt=122, oom_control=v1_oom_control(1))
+    else:
+        world.tree.add("c", current=10 * MIB, events=v2_events(oom=3, oom_kill=1), events_local=v2_events(oom=3))
+    world.run("c", started=world.clock.wall + 1)
+    world.tick()
+    assert world.kinds() == {"web{own_limit,worker}": 1}
+    world.source.close()
+
+
+def test_a_kill_before_the_very_first_tick_has_its_cause_too(v2: World) -> None:
+    v2.tree.add("pod", events_local=v2_events(oom=7))
+    v2.tree.add("pod/a", events=v2_events(oom=3, oom_kill=1))
+    v2.run("pod/a", started=v2.clock.wall + 1)
+    v2.tick()
+    assert v2.kinds() == {"web{own_limit,worker}": 1}
+
+
+UNIT = "system.slice/a.service"
+UNIT_KILLS = "brimline_cgroup_memory_oom_kills_total"
+
+
+def _hide(world: World, path: str) -> None:
+    """Make a cgroup unreadable, for root too: a directory in the place of a file."""
+    (world.tree.cgroupfs / path / "memory.current").unlink()
+    (world.tree.cgroupfs / path / "memory.current").mkdir()
+
+
+def _show(world: World, path: str) -> None:
+    (world.tree.cgroupfs / path / "memory.current").rmdir()
+    world.tree.set(path, current=5)
+
+
+def test_what_was_counted_before_brimline_is_no_news_after_it_could_not_be_read(v2: World) -> None:
+    v2.tree.add(UNIT, events=v2_events(oom_kill=5))
+    assert v2.tick()[UNIT_KILLS] == {UNIT: 0}
+    _hide(v2, UNIT)
+    for _ in range(5):
+        assert v2.tick()[UNIT_KILLS] == {UNIT: 0}
+    _show(v2, UNIT)
+    assert v2.tick()[UNIT_KILLS] == {UNIT: 0}
+
+
+def test_what_could_not_be_read_at_first_is_no_newborn_when_it_can(v2: World) -> None:
+    v2.tree.add(UNIT, events=v2_events(oom_kill=5))
+    _hide(v2, UNIT)
+    for _ in range(5):
+        v2.tick()
+    _show(v2, UNIT)
+    assert v2.tick()[UNIT_KILLS] == {UNIT: 0}
+
+
+def test_what_a_scan_could_not_see_is_not_gone(v2: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    v2.tree.add(UNIT, current=5, events=v2_events(oom_kill=5))
+    v2.tick()
+    with monkeypatch.context() as blind:
+        blind.setattr(Cgroupfs, "expand", lambda *_: {})
+        for _ in range(5):
+            assert v2.tick(15)["brimline_cgroup_memory_usage_bytes"] == {UNIT: 5}
+    assert v2.tick(15)[UNIT_KILLS] == {UNIT: 0}
+
+
+def test_units_that_other_globs_name_are_no_newborns(v2: World) -> None:
+    v2.tree.add(UNIT, events=v2_events(oom_kill=5))
+    v2.tree.add("other.slice/b", events=v2_events(oom_kill=5))
+    v2.tick()
+    v2.source.measure(("other.slice/*",))
+    assert v2.tick()["brimline_cgroup_memory_usage_bytes"] == {"other.slice/b": 0}
+    assert v2.tick()[UNIT_KILLS]["other.slice/b"] == 0
+
+
+def test_a_kill_is_counted_once_over_a_time_of_not_reading_and_those_in_it_have_no_cause(v2: World) -> None:
+    v2.tree.add("c")
+    v2.run("c", started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("c", events=v2_events(oom=1, oom_kill=1))
+    v2.tick()
+    assert v2.kinds() == {"web{own_limit,worker}": 1}
+    _hide(v2, "c")
+    for _ in range(5):
+        v2.tick()
+    v2.tree.set("c", events=v2_events(oom=2, oom_kill=2))
+    _show(v2, "c")
+    v2.tick()
+    assert v2.kinds() == {"web{own_limit,worker}": 1, "web{unknown,worker}": 1}
+
+
+def test_a_renamed_one_is_shown_once_with_its_kills(v2: World) -> None:
+    v2.tree.add("c1", current=5, max=100)
+    v2.tree.add("c2", current=7)
+    v2.run("c1", container("aa", "c1"), started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("c1", events=v2_events(oom=1, oom_kill=1))
+    v2.tick()
+    v2.targets = ()
+    v2.run("c1", container("bb", "c1"), started=v2.clock.wall + 1)
+    v2.run("c2", container("aa", "c2"), started=v2.clock.wall + 1)
+    report = v2.report()
+    seen = values(report)
+    assert seen[f"{C}memory_usage_bytes"] == {"bb": 5, "aa": 7}
+    assert seen[f"{C}memory_oom_kills_total"] == {"bb": 1, "aa": 0}
+    assert {subject.name for subject in report.chains} == {"aa", "bb"}
+    assert all(len(column.subjects) == len(set(column.subjects)) for column in report.columns if column.extra is None)
+
+
+def test_v1_counts_the_kills_below_a_container_when_docker_calls(v1: World) -> None:
+    v1.tree.add("docker/c1", limit_in_bytes=40 * MIB)
+    v1.tree.add("docker/c1/sub")
+    subject = v1.run("docker/c1", started=v1.clock.wall + 1)
+    v1.tick()
+    v1.tree.set("docker/c1", failcnt=3)
+    v1.tree.set("docker/c1/sub", oom_control=v1_oom_control(1))
+    v1.source.told_of_oom(subject)
+    assert v1.wakes == ["oom"]
+    v1.tick()
+    assert v1.kinds() == {"web{own_limit,worker}": 1}
+
+
+def test_v1_finds_the_kills_below_without_a_call_once_and_keeps_those_of_levels_that_went(v1: World) -> None:
+    v1.tree.add("docker/c1", limit_in_bytes=40 * MIB)
+    v1.tree.add("docker/c1/old", oom_control=v1_oom_control(4))
+    v1.run("docker/c1", started=v1.clock.wall - 100)
+    v1.tick()
+    v1.tick(15)
+    v1.tree.add("docker/c1/sub", failcnt=2, oom_control=v1_oom_control(1))  # by a limit of its own
+    v1.tick(15)
+    assert v1.kinds() == {"web{own_limit,worker}": 1}
+    shutil.rmtree(v1.tree.cgroupfs / "memory/docker/c1/sub")
+    v1.tick(15)
+    v1.tree.set("docker/c1", oom_control=v1_oom_control(1), failcnt=1)
+    v1.tick(1)
+    assert v1.kinds() == {"web{own_limit,worker}": 2}
+
+
+def test_v1_blames_an_ancestor_that_was_full_since_the_last_look_below(v1: World) -> None:
+    v1.tree.add("pod", limit_in_bytes=40 * MIB)
+    v1.tree.add("pod/c1")
+    v1.tree.add("pod/c1/sub")
+    v1.run("pod/c1", started=v1.clock.wall + 1)
+    v1.tick()
+    for _ in range(3):
+        v1.tick()
+    v1.tree.set("pod", failcnt=3)
+    v1.tree.set("pod/c1/sub", oom_control=v1_oom_control(1))
+    for _ in range(4):
+        v1.tick()
+    assert v1.kinds() == {"web{ancestor,worker}": 1}
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_a_main_process_that_proc_hides_is_asked_of_its_cgroup(
+    v2: World, monkeypatch: pytest.MonkeyPatch, *, listed: bool
+) -> None:
+    def hidden(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Procfs, "stat", hidden)
+    directory = v2.tree.add("c")
+    (directory / "cgroup.procs").write_text("4242\n4243\n" if listed else "4243\n")
+    v2.run("c", main_pid=4242, started=v2.clock.wall + 1)
+    v2.tick()
+    v2.tree.set("c", events=v2_events(oom=1, oom_kill=1))
+    v2.tick()
+    assert v2.kinds() == {f"web{{own_limit,{'worker' if listed else 'main'}}}": 1}
+
+
+def test_a_use_of_nothing_is_known_and_one_never_read_is_not(v2: World) -> None:
+    v2.tree.add("pod")
+    v2.tree.add("pod/a")
+    subject = v2.run("pod/a")
+    assert [(level.usage, level.used) for level in v2.report().chains[subject]] == [(0, 0), (None, None)]
+
+
+@pytest.fixture
+def two_descriptors() -> Iterator[Callable[[], None]]:
+    """Leave this process two free descriptors when called."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def leave() -> None:
+        free = os.dup(0)
+        os.close(free)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free + 2, hard))
+
+    yield leave
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_without_free_descriptors_files_are_opened_read_and_closed(
+    tmp_path: Path, two_descriptors: Callable[[], None]
+) -> None:
+    world = World(V1Tree(tmp_path), fds=100)
+    world.tree.add("docker/c1", usage_in_bytes=5 * MIB)
+    world.run("docker/c1")
+    two_descriptors()
+    report = world.report()
+    assert values(report)[f"{C}memory_usage_bytes"] == {"web": 5 * MIB}
+    assert (report.failed, report.info["events"]) == ({}, "poll")
+    assert world.fds.used == 0
+    world.source.close()
 
 
 def test_docker_calls_and_the_kernel_counts(v2: World) -> None:

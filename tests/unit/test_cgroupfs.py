@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from brimline.sources.cgroupfs import (
-    Cgroupfs,
+from brimline.sources import cgroupfs
+from brimline.sources.cgroup_mounts import (
     Mount,
     below,
     choose,
@@ -12,6 +12,7 @@ from brimline.sources.cgroupfs import (
     parse_mountinfo,
     trim_to_container,
 )
+from brimline.sources.cgroupfs import Cgroupfs, walk
 from fakes import V1Tree, V2Tree
 
 HYBRID = """\
@@ -99,7 +100,7 @@ def test_locate_by_pid(tmp_path: Path) -> None:
     (tree.procfs / "77").mkdir()
     (tree.procfs / "77" / "cgroup").write_text(f"4:memory:/docker/{ID}\n")
     fs = Cgroupfs(str(tree.procfs), str(tree.cgroupfs))
-    assert fs.locate(77, ID) == {"memory": str(directory)}
+    assert fs.locate({ID: 77}) == {ID: {"memory": str(directory)}}
 
 
 def test_locate_by_name_where_a_name_space_hides_the_path(tmp_path: Path) -> None:
@@ -108,14 +109,25 @@ def test_locate_by_name_where_a_name_space_hides_the_path(tmp_path: Path) -> Non
     (directory / "cgroup.procs").write_text("77\n")
     (tree.procfs / "77").mkdir()
     (tree.procfs / "77" / "cgroup").write_text(f"0::/../docker-{ID}.scope\n")
-    found = Cgroupfs(str(tree.procfs), str(tree.cgroupfs)).locate(77, ID)
+    found = Cgroupfs(str(tree.procfs), str(tree.cgroupfs)).locate({ID: 77})[ID]
     assert found["memory"] == found["pressure"] == str(directory)
+
+
+def test_any_number_of_lost_containers_costs_one_walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = V2Tree(tmp_path)
+    here = {f"{i:064x}": str(tree.add(f"kubepods/pod{i}/cri-containerd-{i:064x}.scope")) for i in range(20)}
+    fs = Cgroupfs(str(tree.procfs), str(tree.cgroupfs))
+    walked: list[str] = []
+    monkeypatch.setattr(cgroupfs, "walk", lambda top: walked.append(top) or walk(top))
+    found = fs.locate(dict.fromkeys([*here, *(f"{i:x}" * 64 for i in range(10, 16))], 0))
+    assert {container_id: places["memory"] for container_id, places in found.items()} == here
+    assert walked == [str(tree.cgroupfs)] * 4  # once for each of memory, cpu, cpuacct and pressure
 
 
 def test_a_name_whose_cgroup_does_not_hold_the_pid_is_not_believed(tmp_path: Path) -> None:
     tree = V2Tree(tmp_path)
     tree.add(f"docker/{ID}")
-    assert Cgroupfs(str(tree.procfs), str(tree.cgroupfs)).locate(77, ID) == {}
+    assert Cgroupfs(str(tree.procfs), str(tree.cgroupfs)).locate({ID: 77}) == {}
 
 
 def test_a_path_that_does_not_name_the_container_is_not_believed(tmp_path: Path) -> None:
@@ -124,7 +136,7 @@ def test_a_path_that_does_not_name_the_container_is_not_believed(tmp_path: Path)
     tree.add("user.slice/session-1.scope")
     (tree.procfs / "77").mkdir()
     (tree.procfs / "77" / "cgroup").write_text("0::/user.slice/session-1.scope\n")
-    assert Cgroupfs(str(tree.procfs), str(tree.cgroupfs)).locate(77, ID) == {}
+    assert Cgroupfs(str(tree.procfs), str(tree.cgroupfs)).locate({ID: 77}) == {}
 
 
 def test_globs_and_exclusions(tmp_path: Path) -> None:
@@ -156,4 +168,4 @@ def test_without_proc_there_are_no_trees(tmp_path: Path) -> None:
     assert fs.trees is None
     assert fs.own() == {}
     assert fs.expand(["*"]) == {}
-    assert fs.locate(1, ID) == {}
+    assert fs.locate({ID: 1}) == {}

@@ -156,6 +156,7 @@ def test_json(run: Run) -> None:
                 "error": None,
             }
         ],
+        "stopped": [],
         "sources": [{"source": "test", "up": True, "error": None}],
         "unmatched": [],
     }
@@ -205,3 +206,31 @@ class Unreadable(Scene):
 def test_a_reading_that_fails_is_unknown(run: Run) -> None:
     result = run(Unreadable())
     assert (result.exit_code, result.stdout) == (3, "BRIMLINE UNKNOWN - no answer\n")
+
+
+def test_what_does_not_run_is_listed_and_changes_no_state(run: Run) -> None:
+    there = scene()
+    there.values[container("dead")] = {"running": 0, "exit_code": 3}
+    there.values[container("new")] = {"running": 0}
+    result = run(there)
+    assert result.stdout.splitlines()[-3:] == [
+        "not running:",
+        "  container/dead: stopped, exit code 3",
+        "  container/new: never started",
+    ]
+    assert result.exit_code == run(scene()).exit_code
+    assert json.loads(run(there, "--json").stdout)["stopped"] == [
+        {"kind": "container", "name": "dead", "exit_code": 3},
+        {"kind": "container", "name": "new", "exit_code": None},
+    ]
+
+
+def test_who_asks_for_one_that_does_not_run_is_told(run: Run) -> None:
+    there = scene()
+    there.values[container("dead")] = {"running": 0, "exit_code": 3}
+    result = run(there, "dead")
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (
+        3,
+        "BRIMLINE UNKNOWN - container/dead is stopped, exit code 3",
+    )
+    assert "dead" not in run(there, "system.slice/*").stdout

@@ -144,6 +144,17 @@ def test_the_host_is_a_subject_too(run: Run) -> None:
     assert "used       4 GiB    50.0 %  Brimline; total - available" in result.stdout.splitlines()
 
 
+@pytest.mark.parametrize(
+    ("more", "said"), [({"exit_code": 3}, "stopped, exit code 3"), ({}, "never started")], ids=["stopped", "created"]
+)
+def test_a_container_that_does_not_run_says_so(run: Run, more: dict[str, float], said: str) -> None:
+    scene = weights()
+    scene.values[container("dead")] = {"running": 0, **more}
+    result = run(scene, "dead")
+    assert (result.exit_code, result.stdout) == (0, f"container/dead\n  It holds no memory: {said}.\n")
+    assert "did you mean" in run(scene, "dead-1").stderr
+
+
 def test_an_unknown_name_says_what_there_is(run: Run) -> None:
     result = run(weights(), "shop-wisper-1")
     assert (result.exit_code, result.stderr) == (

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
@@ -106,13 +106,13 @@ def test_run_hands_over_the_configuration_and_the_way_to_read_it_again(
     file.write_text("interval: 1s\n")
     seen: list[float] = []
 
-    def run(loaded: Loaded, reload: object) -> int:
+    def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
         seen.append(loaded.config.interval)
         file.write_text("interval: 2s\n")
-        seen.append(reload().config.interval)  # type: ignore[operator]
+        seen.append(reload().config.interval)
         file.write_text("interval: 2\n")
         with pytest.raises(ConfigError, match='write "2s"'):
-            reload()  # type: ignore[operator]
+            reload()
         return 7
 
     monkeypatch.setattr(run_verb.app, "run", run)

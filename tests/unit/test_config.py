@@ -132,6 +132,13 @@ def test_service_links_of_kubernetes_and_docker_are_no_mistakes() -> None:
     assert loaded(environ=links).config == Config()
 
 
+def test_a_timeout_that_no_answer_keeps_is_refused() -> None:
+    assert refused("sources: {docker: {timeout: 0s}}") == [
+        "brimline.yml:1:29: sources.docker.timeout: 0s is too short for any answer; write at least 100ms, such as 10s"
+    ]
+    assert loaded("sources: {docker: {timeout: 100ms}}").config.sources.docker.timeout == 0.1
+
+
 def test_secrets_are_not_repeated_in_a_mistake() -> None:
     (said,) = refused("sources: {docker: {timeout: 'tcp://user:secret@host:2375'}}")
     assert "secret" not in said

@@ -29,7 +29,7 @@ def fake(tmp_path: Path) -> Iterator[FakeDocker]:
     engine.stop()
 
 
-def with_api(fake: FakeDocker, use: Callable[[DockerApi], Awaitable[None]], timeout: float = 0.3) -> None:
+def with_api(fake: FakeDocker, use: Callable[[DockerApi], Awaitable[None]], timeout: float = 1.0) -> None:
     async def body() -> None:
         api = await DockerApi.connect(fake.host, {}, Calls(), timeout)
         try:
@@ -118,7 +118,7 @@ def test_podman_is_recognised(fake: FakeDocker) -> None:
     ("fault", "words"),
     [
         (fake_docker.hang, "no answer"),
-        (fake_docker.drip, "no answer within 0.3 s"),
+        (fake_docker.drip, "no answer within 1 s"),
         (fake_docker.half, "IncompleteRead"),
         (fake_docker.garbage, "listing containers"),
         (fake_docker.nested, "listing containers"),
@@ -134,7 +134,7 @@ def test_a_bad_answer_is_one_error_in_time_and_the_loop_runs_on(fake: FakeDocker
         with pytest.raises(SourceError, match=words) as failed:
             await api.containers()
         assert fake.host in str(failed.value)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 5
         del fake.faults["list"]
         assert await api.containers() == []
 
@@ -148,6 +148,19 @@ def test_a_bad_socket_is_refused_when_connecting(fake: FakeDocker, fault: Fault)
     async def body() -> None:
         with pytest.raises(UnreachableError):
             await DockerApi.connect(fake.host, {}, Calls(), 0.3)
+
+    asyncio.run(body())
+
+
+@pytest.mark.parametrize(
+    "host", ["tcp://user:secretpw@127.0.0.1:1", "tcp://user:secretpw@", "tcp://user:secretpw@127.0.0.1:x"]
+)
+def test_no_message_shows_the_hosts_password(host: str) -> None:
+    async def body() -> None:
+        with pytest.raises(UnreachableError) as failed:
+            await DockerApi.connect(host, {}, Calls(), 5)
+        assert "***@" in str(failed.value)
+        assert "secretpw" not in str(failed.value)
 
     asyncio.run(body())
 

@@ -56,7 +56,7 @@ def made(container_id: str = "a", name: str = "web", started: float = BOOT, **mo
         health="",
         oom_killed=False,
     )
-    return replace(usual, **more)  # type: ignore[arg-type]
+    return replace(usual, **more)  # type: ignore[arg-type] # test data
 
 
 def event(action: str, at: float, container_id: str = "a", name: str = "web", **attributes: str) -> Event:
@@ -94,6 +94,15 @@ def test_the_first_start_of_a_new_one_is_no_restart(roster: Roster) -> None:
     start(roster, BOOT + 1)
     assert restarts(roster) == 0
     start(roster, BOOT + 5)
+    assert restarts(roster) == 1
+
+
+def test_a_first_start_that_the_inspection_of_its_creation_saw_is_no_restart(roster: Roster) -> None:
+    assert roster.happened(event("create", BOOT))
+    roster.inspected(made(started=BOOT + 0.1), listing=False)
+    assert roster.happened(event("start", BOOT + 0.101))
+    assert restarts(roster) == 0
+    start(roster, BOOT + 0.5)
     assert restarts(roster) == 1
 
 
@@ -302,3 +311,26 @@ def test_nothing_new_is_no_new_version(roster: Roster) -> None:
     version = roster.version
     roster.inspected(made(), listing=True)
     assert roster.version == version
+
+
+def test_a_running_one_takes_its_restarts_to_its_new_name(roster: Roster) -> None:
+    roster.inspected(made(), listing=True)
+    start(roster, BOOT + 60)
+    roster.happened(event("rename", BOOT + 61, name="web2"))
+    assert restarts(roster, "web2") == 1
+    roster.happened(event("create", BOOT + 62, "b"))
+    roster.happened(event("start", BOOT + 63.001, "b"))
+    roster.inspected(made("b", started=BOOT + 63), listing=False)
+    assert restarts(roster) == 0
+    roster.inspected(made(name="web3", started=BOOT + 60), listing=True)  # renamed in a gap
+    assert (restarts(roster, "web3"), "web2" in {labels[0] for labels in roster.tallies}) == (1, False)
+
+
+def test_a_stopped_one_leaves_its_restarts_to_its_successor(roster: Roster) -> None:
+    """So docker-compose recreates a service: stop, rename the old one away, create, start, remove."""
+    roster.inspected(made(), listing=True)
+    roster.happened(event("die", BOOT + 50, exitCode="0"))
+    roster.happened(event("rename", BOOT + 51, name="a_web"))
+    roster.happened(event("create", BOOT + 52, "b"))
+    roster.happened(event("start", BOOT + 53.001, "b"))
+    assert restarts(roster) == 1

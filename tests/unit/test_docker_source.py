@@ -58,11 +58,11 @@ class Watched:
         )
         self.source = DockerSource(
             DockerOptions(**{"host": fake.host, "timeout": 5.0, **options}),
-            locate=lambda _pid, container_id: {"memory": f"/cg/{container_id}"} if readable else {},
+            locate=lambda pids: {container_id: {"memory": f"/cg/{container_id}"} for container_id in pids if readable},
             wake=lambda _reason: self.changed.set(),
             hooks=hooks,
             environ={},
-            interval=0.02,
+            interval=lambda: 0.02,
             pace=pace,
         )
 
@@ -195,15 +195,19 @@ def test_a_life_in_events(fake: FakeDocker) -> None:
 
 
 def test_restarts_outlive_a_container_for_an_hour(fake: FakeDocker) -> None:
-    web = fake.add("web")
+    web, once = fake.add("web"), fake.add("once")
 
     async def use(watched: Watched) -> None:
         await watched.source.first(10)
-        assert watched.values(docker.RESTARTS) == {"web": 0}
+        assert watched.values(docker.RESTARTS) == {"once": 0, "web": 0}
+        fake.end(web, 0)
+        fake.begin(web)
+        await watched.until(lambda: watched.values(docker.RESTARTS) == {"once": 0, "web": 1})
         fake.remove(web)
+        fake.remove(once)
         await watched.until(lambda: watched.values(docker.RUNNING) == {})
         watched.mono = 3599.0
-        assert watched.values(docker.RESTARTS) == {"web": 0}
+        assert watched.values(docker.RESTARTS) == {"web": 1}  # a 0 outlives nobody
         watched.mono = 3601.0
         assert watched.values(docker.RESTARTS) == {}
         assert watched.read().columns is watched.read().columns
@@ -433,7 +437,7 @@ def test_an_answer_nobody_foresaw_is_an_error_not_the_end(fake: FakeDocker, monk
 def test_without_an_engine_there_is_nothing_and_no_error(tmp_path: Path) -> None:
     async def body() -> None:
         source = DockerSource(
-            DockerOptions(), locate=lambda _p, _c: {}, wake=lambda _r: None, environ={"XDG_RUNTIME_DIR": str(tmp_path)}
+            DockerOptions(), locate=lambda _: {}, wake=lambda _r: None, environ={"XDG_RUNTIME_DIR": str(tmp_path)}
         )
         source._follower._engine = Engine(lambda: None, {}, 1.0)
         running = asyncio.ensure_future(source.run())
@@ -448,7 +452,7 @@ def test_without_an_engine_there_is_nothing_and_no_error(tmp_path: Path) -> None
 
 
 def test_before_the_first_list_it_is_unknown_not_empty(fake: FakeDocker) -> None:
-    source = DockerSource(DockerOptions(host=fake.host), locate=lambda _p, _c: {}, wake=lambda _r: None, environ={})
+    source = DockerSource(DockerOptions(host=fake.host), locate=lambda _: {}, wake=lambda _r: None, environ={})
     assert source.read(Now(0.0, 0.0)).error == "the engine has not listed its containers yet"
     assert source.targets() == ()
 

@@ -16,11 +16,13 @@ class Tree:
     def __init__(self) -> None:
         self.places: dict[str, dict[str, str]] = {}
         self.asked: list[str] = []
+        self.rounds = 0
 
-    def locate(self, pid: int, container_id: str) -> Mapping[str, str]:
-        assert pid > 0
-        self.asked.append(container_id)
-        return self.places.get(container_id, {})
+    def locate(self, pids: Mapping[str, int]) -> Mapping[str, Mapping[str, str]]:
+        assert all(pid > 0 for pid in pids.values())
+        self.asked += pids
+        self.rounds += 1
+        return {container_id: self.places[container_id] for container_id in pids if container_id in self.places}
 
 
 @pytest.fixture
@@ -102,6 +104,30 @@ def test_the_engine_is_elsewhere_only_when_nothing_is_found_twice(roster: Roster
     running.targets()
     assert not running.elsewhere
     assert running.sampled() == []
+
+
+def test_a_newcomer_does_not_bring_the_engine_back(roster: Roster, tree: Tree) -> None:
+    add(roster, "a")
+    running = RunningContainers(roster, tree.locate)
+    for _ in range(BELIEVED):
+        running.targets()
+    add(roster, "b")
+    running.targets()
+    assert [c.id for c in running.sampled()] == ["a", "b"]
+    roster.gone("a")
+    roster.gone("b")
+    running.targets()
+    add(roster, "c")
+    running.targets()
+    assert [c.id for c in running.sampled()] == ["c"]
+
+
+def test_all_that_are_lost_are_looked_for_at_once(roster: Roster, tree: Tree) -> None:
+    for name in "abc":
+        add(roster, name)
+    running = RunningContainers(roster, tree.locate)
+    running.targets()
+    assert (tree.rounds, tree.asked) == (1, ["a", "b", "c"])
 
 
 def test_a_new_incarnation_is_looked_for_anew(roster: Roster, tree: Tree) -> None:

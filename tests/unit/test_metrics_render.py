@@ -220,6 +220,21 @@ def test_whoever_is_shown_stays_when_others_come() -> None:
     assert shown("a", "n") == {"a", "n"}
 
 
+def test_who_is_there_goes_before_who_left_a_counter_behind() -> None:
+    renderer = Renderer(series=4)
+    dead, more = container("dead", "", ""), container("more", "", "")
+    alive, fresh = container("alive", "", ""), container("fresh", "", "")
+
+    def shown(*living: Subject) -> set[str]:
+        columns = Column(USED, living, [1] * len(living)), Column(KILLS, (dead, more), [1, 1], (("own",),) * 2)
+        body = renderer.render(snapshot(*columns)).body.decode()
+        return {line.split('"')[1] for line in body.splitlines() if line.startswith("t_")}
+
+    assert shown(alive, fresh) == {"alive", "dead", "fresh", "more"}
+    assert shown(alive, fresh, container("x", "", "")) == {"alive", "dead", "fresh", "x"}
+    assert shown(alive, fresh, *(container(name, "", "") for name in "xy")) == {"alive", "fresh", "x", "y"}
+
+
 def test_under_the_cap_the_same_topology_is_cut_alike_each_tick() -> None:
     renderer = Renderer(series=1)
     subjects = (container("a", "", ""), container("b", "", ""))

@@ -169,3 +169,60 @@ def test_an_unknown_cgroup_that_is_gone_is_nobodys_kill() -> None:
     book = Ledger()
     book.ledger.gone(container(), book.clock.now())
     assert book.total() is None
+
+
+def test_a_total_of_nothing_outlives_nobody() -> None:
+    book = Ledger()
+    book.ledger.begin(container(), 5, newborn=False)
+    book.ledger.gone(container(), book.clock.now())
+    book.ledger.settle(book.clock.pass_(9), _alive)
+    assert book.total() == 0  # Docker may still tell of a kill
+    book.ledger.settle(book.clock.pass_(1), _alive)
+    assert book.total() is None
+
+
+def test_a_life_goes_on_after_it_could_not_be_read() -> None:
+    book = Ledger()
+    assert not book.ledger.begin(container(), 5, newborn=False)
+    present = {(Kind.CONTAINER, "c1"): container()}
+    book.ledger.follow(present, book.clock.pass_(60))
+    book.ledger.settle(book.clock.pass_(60), _alive)
+    assert book.ledger.begin(container(), 6, newborn=True)
+    assert book.ledger.rose(container(), 6)
+    book.ledger.observe(container(), 6, Cause.UNKNOWN, book.clock.now())
+    assert book.total() == 1
+    assert book.ledger.begin(container(), 2, newborn=True)  # levels below went with their counts
+    assert not book.ledger.rose(container(), 2)
+    assert book.ledger.rose(container(), 3)
+    book.ledger.follow({}, book.clock.now())
+    book.ledger.settle(book.clock.pass_(10), _alive)
+    book.ledger.settle(book.clock.pass_(3601), _alive)
+    assert book.total() is None
+
+
+def test_a_renamed_one_takes_its_count_along_and_the_old_name_begins_anew() -> None:
+    book = Ledger()
+    book.ledger.begin(container("aa"), 0, newborn=True)
+    book.ledger.observe(container("aa"), 2, Cause.HOST, book.clock.now())
+    book.ledger.follow({(Kind.CONTAINER, "c1"): container("bb")}, book.clock.now())
+    book.ledger.begin(container("aa", "c2"), 0, newborn=True)
+    assert (book.total("aa"), book.total("bb")) == (0, 2)
+    book.ledger.observe(container("bb"), 3, Cause.HOST, book.clock.now())
+    swapped = {(Kind.CONTAINER, "c1"): container("aa"), (Kind.CONTAINER, "c2"): container("bb", "c2")}
+    book.ledger.follow(swapped, book.clock.now())
+    assert (book.total("aa"), book.total("bb")) == (3, 0)
+    book.ledger.settle(book.clock.pass_(1), _alive)
+    assert (book.causes("aa"), book.causes("bb")) == ({"host,worker": 3}, {})
+
+
+def test_a_name_that_is_taken_goes_on_with_its_own_count() -> None:
+    book = Ledger()
+    for uid, name, kills in (("c1", "bb", 3), ("c2", "aa", 1)):
+        book.ledger.begin(container(name, uid), 0, newborn=True)
+        book.ledger.observe(container(name, uid), kills, Cause.HOST, book.clock.now())
+    book.ledger.gone(container("bb", "c1"), book.clock.now())
+    book.ledger.settle(book.clock.pass_(20), _alive)
+    book.ledger.follow({(Kind.CONTAINER, "c2"): container("bb", "c2")}, book.clock.now())
+    assert (book.total("aa"), book.total("bb")) == (None, 3)
+    book.ledger.observe(container("bb", "c2"), 2, Cause.HOST, book.clock.now())
+    assert book.total("bb") == 4

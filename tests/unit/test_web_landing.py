@@ -154,7 +154,7 @@ def test_names_cannot_become_markup() -> None:
 def test_the_policy_allows_this_style_and_nothing_else() -> None:
     once = Once()
     try:
-        policy = Landing(None, once, telemetry_path="/metrics")._policy  # type: ignore[arg-type]
+        policy = Landing(None, once, telemetry_path="/metrics")._policy  # type: ignore[arg-type] # no page is asked for
     finally:
         once.close()
     style = resources.files("brimline.web").joinpath("landing.css").read_bytes()

@@ -317,7 +317,7 @@ def test_a_bug_is_a_sentence_a_count_and_a_log_line(caplog: pytest.LogCaptureFix
     async def broken() -> list[str]:
         raise KeyError("a bug")
 
-    engine.reload = broken  # type: ignore[method-assign]
+    engine.reload = broken  # type: ignore[method-assign] # a bug is put in
 
     async def check(ask: Ask) -> None:
         with caplog.at_level(logging.ERROR):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -143,6 +144,52 @@ def test_an_answer_nobody_reads_is_cut() -> None:
             await until(lambda: connections.busy == 1)
             await until(lambda: connections.busy == 0)
             assert await rest(reader) < len(BIG)
+
+    asyncio.run(run())
+
+
+def test_a_crowd_that_does_not_read_shares_one_page() -> None:
+    async def run() -> None:
+        async with served(Patience(answer=20), BIG) as (connections, connect), asyncio.timeout(20):
+            tracemalloc.start()
+            try:
+                before, _ = tracemalloc.get_traced_memory()
+                for _ in range(20):
+                    _, writer = await connect()
+                    writer.write(GET)
+                await until(lambda: connections.busy == 20)
+                await asyncio.sleep(0.2)  # by then whatever is buffered at all is
+                _, most = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+            assert connections.busy == 20
+            assert most - before < 20 * 400_000 < len(BIG)
+
+    asyncio.run(run())
+
+
+def test_beyond_so_many_pages_a_newcomer_is_asked_to_come_again_and_health_is_told() -> None:
+    async def run() -> None:
+        async with served(Patience(pages=2, answer=5), BIG) as (connections, connect), asyncio.timeout(5):
+            for _ in range(2):
+                _, writer = await connect()
+                writer.write(GET)
+            await until(lambda: connections.busy == 2)
+            head = await answer(*await connect())
+            assert head.startswith(b"HTTP/1.1 503")
+            assert b"Retry-After: 60" in head
+            reader, writer = await connect()
+            writer.write(GET.replace(b"/metrics", b"/-/healthy"))
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
+
+    asyncio.run(run())
+
+
+def test_a_place_is_free_again_once_its_page_is_sent() -> None:
+    async def run() -> None:
+        async with served(Patience(pages=1)) as (_, connect), asyncio.timeout(5):
+            for _ in range(3):
+                assert (await answer(*await connect())).startswith(b"HTTP/1.1 200")
 
     asyncio.run(run())
 

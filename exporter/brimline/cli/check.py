@@ -18,7 +18,7 @@ from brimline.errors import BrimlineError
 from brimline.loading import Value
 from brimline.model import Kind, SourceStatus, View
 from brimline.sources.cgroup import ALERT_AT, RESTART_AT
-from brimline.standing import Measures, Row, State, matches, rows, worst
+from brimline.standing import Measures, Row, State, ended, matches, qualified, rows, stopped, worst
 from brimline.units import format_bytes, format_ratio
 
 # https://nagios-plugins.org/doc/guidelines.html#AEN78
@@ -47,12 +47,17 @@ _NAMED: Final = 3  # subjects the status line names
 
 
 class Result:
-    """What one reading says: the rows that were asked for, the sources that failed, and the state of the whole."""
+    """What one reading says: what was asked for, the sources that failed, and the state of the whole.
+
+    A stopped container is listed and changes no state, unless a pattern names nothing else.
+    """
 
     def __init__(self, view: View, patterns: Sequence[str]) -> None:
-        every = rows(Measures(view))
+        measures = Measures(view)
+        every = rows(measures)
         self.view = view
         self.rows = [row for row in every if not patterns or any(matches(row.subject, p) for p in patterns)]
+        self.idle = [(s, code) for s, code in stopped(measures) if not patterns or any(matches(s, p) for p in patterns)]
         self.unmatched = [p for p in patterns if not any(matches(row.subject, p) for row in every)]
         failed = [status for status in view.sources if not status.up]
         self.down: list[SourceStatus] = failed if self.unmatched or not patterns else []
@@ -117,7 +122,9 @@ def status_line(result: Result, *, perfdata: bool) -> str:
             more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
             said.append(f"{len(found)} {state}: {', '.join(map(_brief, found[:_NAMED]))}{more}")
     said += [f"source {status.source} failed: {status.error}" for status in result.down]
-    said += [f'nothing matches "{pattern}"' for pattern in result.unmatched]
+    for pattern in result.unmatched:
+        idle = [f"{qualified(subject)} is {ended(code)}" for subject, code in result.idle if matches(subject, pattern)]
+        said += idle or [f'nothing matches "{pattern}"']
     if not said:
         top = max((row for row in result.rows if row.ratio is not None), key=lambda row: row.ratio or 0, default=None)
         counted = "1 subject" if len(result.rows) == 1 else f"{len(result.rows)} subjects"
@@ -146,7 +153,7 @@ def _perfdata(found: Sequence[Row]) -> str:
 
 
 def body(result: Result, room: int, *, colour: bool) -> list[str]:
-    """Return the table, then what failed."""
+    """Return the table, then what failed and what does not run."""
     lines = []
     if result.rows:
         lines += ["", *table.render(_HEADINGS, [_cells(row) for row in result.rows], room, colour=colour)]
@@ -154,6 +161,8 @@ def body(result: Result, room: int, *, colour: bool) -> list[str]:
     failed += [f"source {status.source}: {status.error}" for status in result.down]
     if failed:
         lines += ["", "could not be read:", *(f"  {line}" for line in failed)]
+    if result.idle:
+        lines += ["", "not running:", *(f"  {qualified(subject)}: {ended(code)}" for subject, code in result.idle)]
     return lines
 
 
@@ -192,6 +201,9 @@ def as_data(result: Result) -> dict[str, object]:
                 "error": row.reason or None,
             }
             for row in result.rows
+        ],
+        "stopped": [
+            {"kind": str(subject.kind), "name": subject.name, "exit_code": code} for subject, code in result.idle
         ],
         "sources": [{"source": s.source, "up": s.up, "error": s.error} for s in result.view.sources],
         "unmatched": result.unmatched,

@@ -14,19 +14,19 @@ from brimline.cli.flags import config_flags, loaded
 from brimline.errors import BrimlineError
 from brimline.loading import Value
 from brimline.mistakes import did_you_mean
-from brimline.model import View
-from brimline.standing import Measures, Row, matches, qualified, rows
+from brimline.model import Subject, View
+from brimline.standing import Measures, ended, matches, qualified, rows, stopped
 
 
-def find(every: Sequence[Row], name: str) -> Row:
+def find(every: Sequence[Subject], name: str) -> Subject:
     """Return the one subject of that name; a click error says what is there instead."""
-    exact = [row for row in every if name in {row.subject.name, qualified(row.subject)}]
-    found = exact or [row for row in every if matches(row.subject, name)]
+    exact = [subject for subject in every if name in {subject.name, qualified(subject)}]
+    found = exact or [subject for subject in every if matches(subject, name)]
     if not found:
-        hint = did_you_mean(name, sorted({row.subject.name for row in every})[:20])
+        hint = did_you_mean(name, sorted({subject.name for subject in every})[:20])
         raise click.ClickException(f'no subject "{name}"{hint}')
     if len(found) > 1:
-        names = ", ".join(row.name for row in found)
+        names = ", ".join(map(qualified, found))
         raise click.ClickException(f'"{name}" names {len(found)} subjects: {names}; write one of them')
     return found[0]
 
@@ -46,6 +46,11 @@ def explain(name: str, flags: Mapping[str, Value]) -> None:
     except BrimlineError as error:
         raise click.ClickException(str(error)) from None
     measures = Measures(view)
-    row = find(rows(measures), name)
-    for line in explanation(row, measures, table.width(), colour=table.coloured()):
+    measured = {row.subject: row for row in rows(measures)}
+    idle = {subject: code for subject, code in stopped(measures) if subject not in measured}
+    subject = find([*measured, *idle], name)
+    if subject in idle:
+        click.echo(f"{qualified(subject)}\n  It holds no memory: {ended(idle[subject])}.")
+        return
+    for line in explanation(measured[subject], measures, table.width(), colour=table.coloured()):
         click.echo(line)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from brimline.config import Config, Loaded
 from brimline.leaves import leaves
-from brimline.mistakes import hide_secrets
+from brimline.redaction import hide_secrets
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9/.][\w/.%-]*", re.ASCII)  # needs no quotes, in a list or a mapping neither
 _NULLS: Final = frozenset({"null", "Null", "NULL"})

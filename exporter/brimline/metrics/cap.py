@@ -1,4 +1,7 @@
-"""The limit on the number of series: whole subjects are left off, so that no one is shown by half."""
+"""The limit on the number of series: whole subjects are left off, so that no one is shown by half.
+
+Who is there goes before those of whom only counters are left.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,13 @@ from collections.abc import Sequence
 from itertools import compress
 from typing import Final
 
-from brimline.model import Column, Kind, Subject
+from brimline.model import Column, Kind, MetricKind, Subject
 
 _ORDER: Final = (Kind.HOST, Kind.CONTAINER, Kind.PROCESS, Kind.CGROUP)  # what is kept first
 
 
 class SeriesCap:
-    """Cuts columns to at most `limit` series; whoever was kept stays kept while it fits."""
+    """Cuts columns to at most `limit` series; whoever was kept stays kept while it is there and fits."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
@@ -42,9 +45,10 @@ class SeriesCap:
 
     def _choose(self, columns: Sequence[Column]) -> set[Subject]:
         weights = Counter(subject for column in columns for subject in column.subjects)
+        there = {s for column in columns if column.metric.kind is MetricKind.GAUGE for s in column.subjects}
         room = self._limit
         kept = set()
-        for subject in sorted(weights, key=lambda s: (s not in self._kept, _ORDER.index(s.kind))):
+        for subject in sorted(weights, key=lambda s: (s not in there, s not in self._kept, _ORDER.index(s.kind))):
             if weights[subject] <= room:
                 room -= weights[subject]
                 kept.add(subject)

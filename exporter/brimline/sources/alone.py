@@ -22,19 +22,33 @@ class AloneSource:
     def __init__(
         self, directories: Mapping[str, str], procfs: Procfs, environ: Mapping[str, str], host: str, limit: int | None
     ) -> None:
-        name = sanitise(environ.get("K_SERVICE") or environ.get("HOSTNAME") or host)
-        started = procfs.boot_time() + procfs.stat(_FIRST).start / procfs.ticks_per_second
-        subject = Subject(Kind.CONTAINER, name, (name, "", ""), f"{name}@{started:.2f}")
-        self._targets = (Target(subject, name, _FIRST, directories, limit, started),)
-        self._columns = (Column(START_TIME_SECONDS[Kind.CONTAINER], (subject,), (started,)),)
+        self._name = sanitise(environ.get("K_SERVICE") or environ.get("HOSTNAME") or host)
+        self._directories = directories
+        self._procfs = procfs
+        self._limit = limit
+        self._targets: tuple[Target, ...] = ()
+        self._columns: tuple[Column, ...] = ()
 
     def targets(self) -> tuple[Target, ...]:
-        """Return our own container."""
+        """Return our own container, once it was read."""
         return self._targets
 
     def read(self, now: Now) -> SourceReport:  # noqa: ARG002 - a source is handed the tick's time
         """Report when it started; the cgroup source reads the rest."""
+        if not self._targets:
+            try:
+                started = self._started()
+            except (OSError, ValueError, IndexError) as error:
+                reason = f"{self._procfs.root}: {error}; --path.procfs must name this container's /proc"
+                return SourceReport(self.name, (), error=reason)
+            name = self._name
+            subject = Subject(Kind.CONTAINER, name, (name, "", ""), f"{name}@{started:.2f}")
+            self._targets = (Target(subject, name, _FIRST, self._directories, self._limit, started),)
+            self._columns = (Column(START_TIME_SECONDS[Kind.CONTAINER], (subject,), (started,)),)
         return SourceReport(self.name, self._columns)
 
     def close(self) -> None:
         """Nothing is held here."""
+
+    def _started(self) -> float:
+        return self._procfs.boot_time() + self._procfs.stat(_FIRST).start / self._procfs.ticks_per_second

@@ -166,7 +166,9 @@ class Facts:
     swap: int | None = None
     refaults: int | None = None
     oom_kills: int | None = None
+    oom_kills_below: int = 0  # v1: of levels below, which oom_kills leaves out; what is gone stays in the sum
     ooms: int | None = None  # rises when the cgroup (v2: or one below it) is out of memory; counts no incidents
+    ooms_below: int = 0
     limit_hits: int | None = None
     high_hits: int | None = None
     hierarchical_limit: int | None = None  # v1: already the least over ancestors, the hidden ones too

@@ -3,87 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Final
 
 from brimline.model import Level, Subject, Target
 from brimline.procfs import Procfs
 from brimline.sources import cgroup
 from brimline.sources.cgroup import Bounds
+from brimline.sources.cgroup_ancestor import REST_SECONDS, Ancestor, describe
+from brimline.sources.cgroup_ancestor import room as room_of
 from brimline.sources.cgroup_open import Dialect, OpenCgroup
 from brimline.sources.cgroup_table import Row, make_row, used_ratio
 from brimline.sources.early import Fill, Thresholds, level_of
+from brimline.sources.oom import Cause, attribute
 from brimline.sources.watch import Watch
-
-REST_SECONDS: Final = 15.0
-
-
-class Ancestor:
-    """A cgroup above measured ones: its limit bounds them all; its use is read only where it has one."""
-
-    __slots__ = ("_oom_events", "_oom_rose_at", "_read_at", "cgroup", "error", "path")
-
-    def __init__(self, opened: OpenCgroup, path: str) -> None:
-        self.cgroup = opened
-        self.path = path
-        self.error: OSError | None = None
-        self._oom_events = 0
-        self._oom_rose_at = float("-inf")
-        self._read_at = float("-inf")
-
-    def read(self, mono: float) -> None:
-        """Read its limit now and then, its use every tick if it has a limit."""
-        try:
-            if mono - self._read_at >= REST_SECONDS:
-                self.cgroup.read_limits()
-                self._oom_events = self.cgroup.oom_events()
-                self._read_at = mono
-            if self.limited:
-                self.cgroup.read_hot()
-        except OSError as error:
-            self.error = error
-        else:
-            self.error = None
-
-    @property
-    def limited(self) -> bool:
-        """Whether it bounds anything."""
-        return self.cgroup.facts.limit is not None
-
-    def was_out_of_memory(self, since: float, mono: float) -> bool:
-        """Tell whether this very level ran out of memory since then."""
-        events = self.cgroup.oom_events()
-        if events > self._oom_events:
-            self._oom_events, self._oom_rose_at = events, mono
-        return self._oom_rose_at >= since
-
-    def level(self) -> Level:
-        """Return it as a link of the chain."""
-        return describe(self.path, self.cgroup)
-
-
-def describe(path: str, opened: OpenCgroup) -> Level:
-    """Return one cgroup as a link of the chain."""
-    facts = opened.facts
-    known = facts.usage > 0
-    return Level(path, facts.limit, facts.usage if known else None, cgroup.used(facts) if known else None)
-
-
-def _room(opened: OpenCgroup) -> float:
-    limit = opened.facts.limit
-    return float("inf") if limit is None else max(0, limit - cgroup.used(opened.facts))
 
 
 class Slot:
     """One subject's cgroup."""
 
     __slots__ = (
+        "_below_at",
         "_bounding",
         "_dirty",
-        "_level",
         "_oom_event",
         "_own_room",
         "_swap_free",
         "_thresholds",
+        "_unseen_since",
         "above",
         "bounds",
         "cgroup",
@@ -115,11 +60,12 @@ class Slot:
         self.oom_rose_at = float("-inf")
         self._bounding: tuple[Ancestor, ...] = ()
         self._own_room = float("inf")
-        self._level = 0
         self._swap_free = 0
         self._dirty = True
         self._oom_event: int | None = None
         self._thresholds: Thresholds | None = None
+        self._below_at: float | None = None  # when the levels below were last looked at
+        self._unseen_since = float("inf")  # since when kills below may have happened that no cause is known of yet
 
     def arm(
         self, watch: Watch, dialect: Dialect, *, out_of_memory: Callable[[], None], near: Callable[[], None]
@@ -134,15 +80,61 @@ class Slot:
         fd = self.cgroup.fd_of(dialect.events)
         self.heard = fd is not None and watch.on_change(fd, out_of_memory)
 
-    def read_hot(self, mono: float) -> bool:
-        """Read the hot files and note what they say of OOMs; tell whether any changed. Raises OSError."""
+    def read_hot(self, mono: float) -> None:
+        """Read the hot files, and what levels below count, into the facts. Raises OSError."""
+        if self.cgroup.fetch():
+            self.take_in(mono)
+        self.look_below(mono)
+
+    def take_in(self, mono: float) -> None:
+        """Take what was fetched into the facts and note what it says of OOMs. Raises OSError."""
         before = self.cgroup.facts.ooms
-        if not self.cgroup.read_hot():
-            return False
+        self.cgroup.take_in()
         self._dirty = True
         if before is not None and (self.cgroup.facts.ooms or 0) > before:
             self.oom_rose_at = mono
-        return True
+            self.look_below(mono)
+
+    def look_below(self, mono: float) -> None:
+        """Take in kills that the kernel counts at levels below alone. Raises OSError."""
+        facts, since = self.cgroup.facts, self._below_at
+        kills, ooms = facts.oom_kills_below, facts.ooms_below
+        self.cgroup.look_below()
+        self._below_at = mono
+        if since is None:
+            return
+        if facts.ooms_below > ooms:
+            self.oom_rose_at = mono
+        if facts.oom_kills_below > kills:
+            self._unseen_since = min(self._unseen_since, since)
+
+    @property
+    def kills(self) -> int | None:
+        """Return the kernel's count of kills, those below included."""
+        own = self.cgroup.facts.oom_kills
+        return None if own is None else own + self.cgroup.facts.oom_kills_below
+
+    def born(self, mono: float) -> None:
+        """Note that whatever it counts happened just now."""
+        if self.cgroup.facts.ooms or self.cgroup.facts.ooms_below:
+            self.oom_rose_at = mono
+
+    def cause(self, looked_at: float, mono: float, *, whole: bool) -> Cause:
+        """Return whose limit was hit by kills since the tick at `looked_at`, or since the last look at levels below."""
+        since, self._unseen_since = min(looked_at, self._unseen_since), float("inf")
+        above = [a.was_out_of_memory(since, mono) for a in self.above]
+        own = self.oom_rose_at >= since or (not any(above) and self.cgroup.was_full())
+        return attribute(own=own, ancestor=any(above), whole=whole)
+
+    def main_alive(self, procfs: Procfs) -> bool:
+        """Tell whether its main process lives; a bare cgroup has none that could die."""
+        pid = self.target.main_pid if self.target is not None else 0
+        if not pid:
+            return True
+        try:
+            return procfs.stat(pid).state not in "ZX"
+        except (OSError, ValueError, IndexError):  # hidden (hidepid, another pid name space) or gone
+            return self.cgroup.holds(pid)
 
     def read_rest(self, procfs: Procfs, boot_time: float, host_total: int, mono: float) -> None:
         """Read the slow files and compute the limit in effect. Raises OSError, an ancestor's too."""
@@ -150,6 +142,7 @@ class Slot:
             if ancestor.error is not None:
                 raise ancestor.error
         self.cgroup.read_rest(procfs, boot_time)
+        self.look_below(mono)
         levels = [self.cgroup.facts, *(a.cgroup.facts for a in self.above)]
         self.bounds = cgroup.bounds(levels, self.target.declared_limit if self.target else None, host_total)
         self._bounding = tuple(a for a in self.above if a.limited)
@@ -163,24 +156,24 @@ class Slot:
             return
         self._dirty, self._swap_free = False, host_swap_free
         self.row = make_row(self.cgroup.facts, self.bounds, host_swap_free)
-        self._own_room = _room(self.cgroup)
+        self._own_room = room_of(self.cgroup)
         if self.bounds.limited:
-            ratio = used_ratio(self.row)
-            self._level = level_of(ratio)
-            self.fill.note(ratio, mono)
+            self.fill.note(used_ratio(self.row), mono)
             if self._thresholds is not None:
                 self._set_alarms(self._thresholds)
 
     def crossed(self) -> bool:
         """Tell whether the facts, read since the last row, lie in another level than that row."""
+        if not self.bounds.limited:
+            return False
         row = make_row(self.cgroup.facts, self.bounds, self._swap_free)
-        return self.bounds.limited and level_of(used_ratio(row)) != self._level
+        return level_of(used_ratio(row)) != level_of(used_ratio(self.row))
 
     def room(self) -> float:
         """Return what may still be used before a limit of its own or of an ancestor; inf without one."""
         if not self._bounding:
             return self._own_room
-        return min(self._own_room, *(_room(a.cgroup) for a in self._bounding))
+        return min(self._own_room, *(room_of(a.cgroup) for a in self._bounding))
 
     def chain(self) -> tuple[Level, ...]:
         """Return its levels from itself upwards."""

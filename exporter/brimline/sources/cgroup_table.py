@@ -104,16 +104,16 @@ class Columns:
         self._level_names = (("alert",), ("restart",)) * len(self.subjects)
         self._presence: dict[Metric, tuple[bytes, tuple[Subject, ...]]] = {}
         self._rows: Sequence[Row] = ()
-        self._columns: tuple[Column, ...] = ()
+        self._columns: list[Column] = []
 
-    def build(self, rows: Sequence[Row], available: Sequence[float]) -> tuple[Column, ...]:
+    def build(self, rows: Sequence[Row], available: Sequence[float]) -> list[Column]:
         """Return every column that any subject has a value for."""
         if not self.subjects:
-            return ()
+            return []
         if rows != self._rows:  # the same rows are the same objects: a comparison of pointers
-            self._rows, self._columns = rows, tuple(self._turn(rows))
+            self._rows, self._columns = rows, list(self._turn(rows))
         left = Column(cgroup.MEMORY_AVAILABLE_BYTES[self._kind], self.subjects, available)
-        return (*self._columns[: len(ALWAYS)], left, *self._columns[len(ALWAYS) :])
+        return [*self._columns[: len(ALWAYS)], left, *self._columns[len(ALWAYS) :]]
 
     def _turn(self, rows: Sequence[Row]) -> Iterator[Column]:
         kind, subjects = self._kind, self.subjects

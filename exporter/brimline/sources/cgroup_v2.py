@@ -62,7 +62,9 @@ class CgroupV2:
                     refaults_anon,
                     refaults_file,
                 ) = self._stat.values(data)
-                facts.active_file, facts.inactive_file = active_file or 0, inactive_file or 0
+                if active_file is None or inactive_file is None:
+                    raise ValueError("no active_file or no inactive_file, so nobody knows what is used")
+                facts.active_file, facts.inactive_file = active_file, inactive_file
                 facts.refaults = None if refaults_file is None else refaults_file + (refaults_anon or 0)
             case "memory.events":
                 facts.high_hits, facts.limit_hits, facts.ooms, facts.oom_kills = self._events.values(data)
@@ -87,6 +89,14 @@ class CgroupV2:
             facts.cpu_seconds = None if usage is None else usage / _MICROSECONDS
             facts.cpu_throttled_seconds = None if throttled is None else throttled / _MICROSECONDS
             facts.cpu_limit = parse_cpu_max(read(f"{cpu}/cpu.max"))
+
+    def read_below(self, directory: str, read: ReadFile) -> Mapping[str, tuple[int, int]]:  # noqa: ARG002 - v1 has to look
+        """Return nothing: memory.events counts the levels below too."""
+        return {}
+
+    def was_full(self, directory: str, read: ReadFile) -> bool:  # noqa: ARG002 - version 1 has to look
+        """Tell nothing: version 2 counts every OOM where it happens."""
+        return False
 
     def read_oom_events(self, directory: str, read: ReadFile) -> int | None:
         """Return how often this very level was out of memory (`oom` of its local events; no count of incidents)."""

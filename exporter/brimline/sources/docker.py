@@ -8,11 +8,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 from pydantic import field_validator
-from pydantic_core import PydanticCustomError
 
 from brimline.dockerapi import find_host
 from brimline.model import (
@@ -27,13 +26,14 @@ from brimline.model import (
     Target,
     Wake,
 )
-from brimline.options import Duration, Options
+from brimline.options import Duration, Options, refusal
 from brimline.sources.cgroup import START_TIME_SECONDS
 from brimline.sources.docker_container import Container, Selection, complaint
 from brimline.sources.docker_follow import Engine, Follower, Pace
-from brimline.sources.docker_roster import Hooks, Roster
+from brimline.sources.docker_roster import Hooks, Roster, Tallies
 from brimline.sources.docker_stats import StatsPoll
 from brimline.sources.docker_targets import Locate, RunningContainers
+from brimline.units import spell_duration
 
 _LABELS: Final = SUBJECT_LABELS[Kind.CONTAINER]
 RUNNING: Final = Metric(
@@ -62,6 +62,7 @@ INFO: Final = Metric(
 )
 METRICS: Final = (RUNNING, EXIT_CODE, RESTARTS, HEALTHY, INFO)
 
+SHORTEST_TIMEOUT: Final = 0.1
 KEPT_SECONDS: Final = 3600.0  # how long restarts outlive their containers
 _SCHEMES: Final = ("unix://", "tcp://", "http://", "https://", "ssh://")
 
@@ -85,19 +86,22 @@ class DockerOptions(Options):
     def _known_scheme(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(_SCHEMES):
             likely = f"unix://{value}" if value.startswith("/") else "unix:///var/run/docker.sock"
-            raise _refusal(f'"{value}" has no scheme; write "{likely}" or "tcp://host:2376"')
+            raise refusal(f'"{value}" has no scheme; write "{likely}" or "tcp://host:2376"')
+        return value
+
+    @field_validator("timeout")
+    @classmethod
+    def _long_enough(cls, value: float) -> float:
+        if value < SHORTEST_TIMEOUT:
+            raise refusal(f"{spell_duration(value)} is too short for any answer; write at least 100ms, such as 10s")
         return value
 
     @field_validator("include", "exclude")
     @classmethod
     def _readable(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         if wrong := [text for text in map(complaint, value) if text is not None]:
-            raise _refusal("; ".join(wrong))
+            raise refusal("; ".join(wrong))
         return value
-
-
-def _refusal(reason: str) -> PydanticCustomError:
-    return PydanticCustomError("quantity", "{reason}", {"reason": reason})
 
 
 class DockerSource:
@@ -113,10 +117,11 @@ class DockerSource:
         wake: Wake,
         hooks: Hooks | None = None,
         environ: Mapping[str, str] = os.environ,
-        interval: float = 5.0,
+        interval: Callable[[], float] = lambda: 5.0,
+        restarts: Tallies | None = None,
         pace: Pace | None = None,
     ) -> None:
-        self._roster = Roster(Selection(options.include, options.exclude), hooks or Hooks())
+        self._roster = Roster(Selection(options.include, options.exclude), hooks or Hooks(), restarts)
         self._running = RunningContainers(self._roster, locate)
         self._stats = StatsPoll(interval, self._running.sampled, self._running.declared)
         engine = Engine(lambda: options.host or find_host(environ, is_socket), environ, options.timeout)
@@ -127,6 +132,11 @@ class DockerSource:
         self._tuples: dict[Metric, tuple[Subject, ...]] = {}
         self._extra: tuple[tuple[str, ...], ...] = ()
         self._gone_since: dict[tuple[str, ...], float] = {}
+
+    @property
+    def restarts(self) -> Tallies:
+        """Return the restarts counted so far, by labels."""
+        return self._roster.tallies
 
     async def run(self) -> None:
         """Follow the engine until cancelled; its connections and threads end with it."""
@@ -159,6 +169,13 @@ class DockerSource:
         """Return the running containers; while the engine is silent those it named last, whose cgroups still tell."""
         return self._running.targets()
 
+    def measured(self) -> bool:
+        """Tell whether every running container has a cgroup, a sample, or a reason why it has neither."""
+        targets = self.targets()
+        if self._follower.error is not None or all(t.directories for t in targets):
+            return True
+        return self._running.elsewhere and self._stats.knows(t.subject for t in targets)
+
     def close(self) -> None:
         """Nothing is held here: `run` gives everything back when it is cancelled."""
 
@@ -183,7 +200,11 @@ class DockerSource:
         self._columns = tuple(self._make_columns(containers))
 
     def _make_columns(self, containers: list[Container]) -> Iterable[Column]:
-        tallies = sorted(self._roster.tallies.values(), key=lambda t: t.subject.labels)
+        present = {c.subject.labels for c in containers}
+        kept = [
+            t for labels, t in self._roster.tallies.items() if t.restarts or labels in present
+        ]  # a 0 outlives nobody
+        tallies = sorted(kept, key=lambda t: t.subject.labels)
         yield self._column(RUNNING, [(c.subject, float(c.running)) for c in containers])
         yield self._column(
             EXIT_CODE,

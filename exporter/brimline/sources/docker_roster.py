@@ -62,14 +62,17 @@ class Tally:
     accounted: float | None = None  # a start found by listing, whose event may still come
 
 
+Tallies = dict[tuple[str, ...], Tally]
+
+
 class Roster:
     """The containers of one engine; `version` grows with every change that a reader can see."""
 
-    def __init__(self, selection: Selection, hooks: Hooks) -> None:
+    def __init__(self, selection: Selection, hooks: Hooks, tallies: Tallies | None = None) -> None:
         self.version = 0
         self.containers: dict[str, Container] = {}
         self.unreadable: dict[Subject, str] = {}
-        self.tallies: dict[tuple[str, ...], Tally] = {}
+        self.tallies = {} if tallies is None else tallies
         self.last_event: float | None = None
         self._selection = selection
         self._hooks = hooks
@@ -109,6 +112,7 @@ class Roster:
         if container != self.containers.get(container.id):
             self.containers[container.id] = container
             self.version += 1
+        self._take_along(known, container)
         if container.started:
             self._tally(container, listing=listing)
         for _ in range(life.unheard_ooms):
@@ -164,6 +168,7 @@ class Roster:
                 self._hooks.on_limits_changed(known.subject)
             case "rename" if event.attributes.get("name"):
                 self._change(event.id, lambda c: renamed(c, event.attributes["name"]))
+                self._take_along(known, self.containers.get(event.id))
             case "health_status":
                 self._change(event.id, lambda c: replace(c, health=event.health))
                 return not event.health
@@ -185,13 +190,22 @@ class Roster:
     def _tally(self, container: Container, *, listing: bool) -> None:
         tally = self.tallies.get(container.subject.labels)
         if tally is None:
-            accounted = container.started if listing else None
+            told = self._life(container.id).watched and not listing
+            accounted = None if told else container.started  # its `start` may come after the inspection of its `create`
             self.tallies[container.subject.labels] = Tally(container.subject, container.started, 0, accounted)
             return
         if listing and abs(container.started - tally.last) > SAME_START:
             tally.restarts += 1
             tally.last = tally.accounted = container.started
         tally.subject = container.subject
+
+    def _take_along(self, before: Container | None, after: Container | None) -> None:
+        """Move the tally of a running one with its new name; a stopped one leaves it to its successor (compose)."""
+        if before is None or after is None or not before.running or before.subject.labels == after.subject.labels:
+            return
+        if (tally := self.tallies.pop(before.subject.labels, None)) is not None:
+            taken = self.tallies.setdefault(after.subject.labels, tally)
+            taken.subject, taken.last, taken.accounted = after.subject, tally.last, tally.accounted
 
     def _died(self, event: Event, known: Container | None) -> None:
         death = Death(known.subject if known else None, event.exit_code, event.at, self._life(event.id))

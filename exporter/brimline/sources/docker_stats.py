@@ -6,7 +6,7 @@ A sample costs the engine milliseconds and us a request: never used while a sing
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from brimline.dockerapi import DockerApi
@@ -52,11 +52,11 @@ def parse_stats(answer: Mapping[str, object]) -> Facts | None:
 
 
 class StatsPoll:
-    """Samples the wanted containers every `interval`; `wanted` is empty while cgroups are readable."""
+    """Samples the wanted containers every `interval()`; `wanted` is empty while cgroups are readable."""
 
     def __init__(
         self,
-        interval: float,
+        interval: Callable[[], float],
         wanted: Callable[[], Sequence[Container]],
         declared: Callable[[Container], int | None],
     ) -> None:
@@ -79,7 +79,7 @@ class StatsPoll:
             if wanted:
                 total = total or await _memory_total(api)
                 await asyncio.gather(*(self._sample(api, container, total) for container in wanted))
-            await asyncio.sleep(self._interval)
+            await asyncio.sleep(self._interval())
 
     def columns(self) -> tuple[Column, ...]:
         """Return what was sampled last, in the shape the cgroup source gives it."""
@@ -88,6 +88,10 @@ class StatsPoll:
             self._table = Columns(Kind.CONTAINER, subjects)
         rows = [row for row, _ in self._rows.values()]
         return tuple(self._table.build(rows, [available for _, available in self._rows.values()]))
+
+    def knows(self, subjects: Iterable[Subject]) -> bool:
+        """Tell whether each was sampled, or why it could not be."""
+        return all(s in self._rows or s in self.failed for s in subjects)
 
     async def _sample(self, api: DockerApi, container: Container, total: int | None) -> None:
         try:

@@ -18,7 +18,7 @@ BELIEVED: Final = 2  # tries to find a cgroup before the engine counts as elsewh
 _SLOWEST: Final = 6  # then a missing cgroup is looked for every 2**6 reads
 _NEVER: Final = 1 << 60
 
-Locate = Callable[[int, str], Mapping[str, str]]
+Locate = Callable[[Mapping[str, int]], Mapping[str, Mapping[str, str]]]  # container id -> pid; id -> directories
 
 
 @dataclass(slots=True)
@@ -51,10 +51,12 @@ class RunningContainers:
             return self._targets
         self._built = self._roster.version
         running = self._running()
-        self._places = {c.subject.uid: self._place(c) for c in running}
+        self._places = {c.subject.uid: self._places.get(c.subject.uid) or Place() for c in running}
+        self._find(running)
         lost = [p for p in self._places.values() if not p.directories]
         self._look_again = min((p.due for p in lost), default=_NEVER)
-        self.elsewhere = bool(lost) and len(lost) == len(running) and min(p.tries for p in lost) >= BELIEVED
+        believed = self.elsewhere or (bool(lost) and min(p.tries for p in lost) >= BELIEVED)
+        self.elsewhere = believed and len(lost) == len(running)
         targets = tuple(map(self._target, running))
         if targets != self._targets:
             self._targets = targets
@@ -78,13 +80,15 @@ class RunningContainers:
     def _running(self) -> list[Container]:
         return [c for c in self._roster.sorted() if c.running]
 
-    def _place(self, container: Container) -> Place:
-        place = self._places.get(container.subject.uid) or Place()
-        if not place.directories and self._round >= place.due:
-            place.directories = self._locate(container.pid, container.id)
+    def _find(self, running: list[Container]) -> None:
+        """Look for all whose turn it is in one go: each look may walk the whole tree."""
+        places = [(c, self._places[c.subject.uid]) for c in running]
+        due = [(c, place) for c, place in places if not place.directories and self._round >= place.due]
+        found = self._locate({c.id: c.pid for c, _ in due}) if due else {}
+        for container, place in due:
+            place.directories = found.get(container.id, {})
             place.tries += 1
             place.due = self._round + (1 << min(place.tries - 1, _SLOWEST))
-        return place
 
     def _target(self, container: Container) -> Target:
         directories = self._places[container.subject.uid].directories

@@ -5,6 +5,7 @@ Pure but for the alarms, which go through Watch.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Final
 
@@ -12,7 +13,8 @@ from brimline.sources.cgroup import ALERT_AT, RESTART_AT
 from brimline.sources.watch import Watch
 
 LEVELS: Final = (ALERT_AT, RESTART_AT)
-_FADE: Final = 0.5  # a fill rate is remembered, halved by every tick that is slower
+_HALF_LIFE: Final = 1.0  # seconds after which a fill rate that was not seen again counts half
+_SLOWEST: Final = 1e-4  # of the limit a second: half an hour from a level to the next
 _LOOKS_BEFORE: Final = 2.0  # look again after half of the time that is left: a leak may get steeper
 _MOVED: Final = 0.02  # an alarm follows the page cache when that moved by this share of the limit
 
@@ -34,15 +36,20 @@ class Fill:
     def note(self, ratio: float, mono: float) -> None:
         """Take in a reading that changed."""
         if self._at and mono > self._at:
-            self.rate = max((ratio - self._ratio) / (mono - self._at), self.rate * _FADE)
+            self.rate = max((ratio - self._ratio) / (mono - self._at), self._faded(mono))
         self._at, self._ratio = mono, ratio
 
-    def seconds_to_next_level(self) -> float | None:
+    def seconds_to_next_level(self, mono: float) -> float | None:
         """Return when to look again so that the next level, at last the limit, is not overrun; None: not filling."""
-        if self.rate <= 0.0:
+        rate = self._faded(mono)
+        if rate < _SLOWEST:
+            self.rate = 0.0
             return None
         ahead = next((level for level in (*LEVELS, 1.0) if level > self._ratio), None)
-        return None if ahead is None else (ahead - self._ratio) / self.rate / _LOOKS_BEFORE
+        return None if ahead is None else (ahead - self._ratio) / rate / _LOOKS_BEFORE
+
+    def _faded(self, mono: float) -> float:
+        return self.rate * math.exp2((self._at - mono) / _HALF_LIFE)
 
 
 class Thresholds:

@@ -70,24 +70,25 @@ def attribute(*, own: bool, ancestor: bool, whole: bool) -> Cause:
 
 
 @dataclass(slots=True)
-class _Incarnation:
-    """One cgroup's life: the kernel's count when last seen, and kills whose victim is not yet known."""
-
-    subject: Subject
-    counted: int
-    rose_at: float = float("-inf")
-    ended: float | None = None
-    victims: list[Cause] = field(default_factory=list)
-
-
-@dataclass(slots=True)
 class _Total:
-    """What outlives: one per label set."""
+    """What outlives, if it is not 0: one per label set."""
 
     subject: Subject
     kills: int = 0
     by_cause: Counter[tuple[Cause, Victim]] = field(default_factory=Counter)
     gone_since: float | None = None
+
+
+@dataclass(slots=True)
+class _Incarnation:
+    """One cgroup's life: the kernel's count when last seen, and kills whose victim is not yet known."""
+
+    subject: Subject
+    total: _Total
+    counted: int
+    rose_at: float = float("-inf")
+    ended: float | None = None
+    victims: list[Cause] = field(default_factory=list)
 
 
 class OomLedger:
@@ -99,13 +100,38 @@ class OomLedger:
         self._doubts: dict[_Uid, float] = {}  # when Docker told of an OOM that the kernel's count does not show yet
         self._layout: _Layout | None = None
 
-    def begin(self, subject: Subject, kills: int, *, newborn: bool) -> None:
-        """Start an incarnation; what the kernel counted before Brimline looked, or Docker told of, is no fresh kill."""
-        already_told = (subject.kind, subject.uid) in self._incarnations
+    def begin(self, subject: Subject, kills: int, *, newborn: bool) -> bool:
+        """Start an incarnation; what the kernel counted before Brimline looked, or Docker told of, is no fresh kill.
+
+        Return whether it is none: it goes on after a time in which its cgroup could not be read.
+        """
+        known = self._incarnations.get((subject.kind, subject.uid))
+        if known is not None and known.ended is None:
+            known.counted = min(known.counted, kills)  # levels below it may have gone with what they counted
+            return True
         total = self._totals.setdefault((subject.kind, subject.labels), _Total(subject))
         total.subject, total.gone_since = subject, None
-        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, 0 if newborn and not already_told else kills)
+        counted = 0 if newborn and known is None else kills
+        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, total, counted)
         self._layout = None
+        return False
+
+    def follow(self, present: Mapping[_Uid, Subject], now: Now) -> None:
+        """Note which cgroups are there, readable or not: the others are gone, and a new name takes its count along."""
+        renamed: list[tuple[_Incarnation, Subject]] = []
+        for uid, incarnation in self._incarnations.items():
+            subject = present.get(uid)
+            if subject is None:
+                self.gone(incarnation.subject, now)
+            elif subject.labels != incarnation.subject.labels:
+                renamed.append((incarnation, subject))
+        for incarnation, _ in renamed:
+            self._totals.pop((incarnation.subject.kind, incarnation.subject.labels), None)
+            self._layout = None
+        for incarnation, subject in renamed:
+            total = self._totals.setdefault((subject.kind, subject.labels), incarnation.total)
+            total.subject, total.gone_since = subject, None
+            incarnation.subject, incarnation.total = subject, total
 
     def rose(self, subject: Subject, kills: int) -> bool:
         """Tell whether the kernel counts more kills than when last seen."""
@@ -117,7 +143,7 @@ class OomLedger:
         incarnation = self._incarnations[subject.kind, subject.uid]
         fresh, incarnation.counted, incarnation.rose_at = kills - incarnation.counted, kills, now.mono
         self._doubts.pop((subject.kind, subject.uid), None)
-        self._total(subject).kills += fresh
+        incarnation.total.kills += fresh
         incarnation.victims += [cause] * fresh
 
     def told(self, subject: Subject, now: Now) -> None:
@@ -145,7 +171,7 @@ class OomLedger:
             if incarnation.victims:
                 died = incarnation.ended is not None or not main_alive(incarnation.subject)
                 if died or now.mono - incarnation.rose_at >= SETTLE_SECONDS:
-                    _name_victims(incarnation, self._total(incarnation.subject), main_died=died)
+                    _name_victims(incarnation, main_died=died)
             if incarnation.ended is not None and now.mono - incarnation.ended >= LINGER_SECONDS:
                 self._close(uid, now)
         for labels, total in list(self._totals.items()):
@@ -187,17 +213,18 @@ class OomLedger:
 
     def _count_unseen(self, incarnation: _Incarnation, now: Now) -> None:
         """Count one kill that only Docker saw: the cgroup went with its count before it could be read."""
-        self._total(incarnation.subject).kills += 1
+        incarnation.total.kills += 1
         incarnation.victims.append(Cause.UNKNOWN)
         incarnation.rose_at = now.mono
 
     def _close(self, uid: _Uid, now: Now) -> None:
-        subject = self._incarnations.pop(uid).subject
-        if not any((i.subject.kind, i.subject.labels) == (uid[0], subject.labels) for i in self._incarnations.values()):
-            self._total(subject).gone_since = now.mono
-
-    def _total(self, subject: Subject) -> _Total:
-        return self._totals[subject.kind, subject.labels]
+        closed = self._incarnations.pop(uid)
+        if any(i.total is closed.total for i in self._incarnations.values()):
+            return
+        closed.total.gone_since = now.mono
+        if not closed.total.kills:
+            self._totals.pop((closed.subject.kind, closed.subject.labels), None)
+            self._layout = None
 
     def _lay_out(self) -> _Layout:
         subjects = {k: tuple(t.subject for (kind, _), t in self._totals.items() if kind is k) for k in KINDS}
@@ -206,8 +233,8 @@ class OomLedger:
         return self._layout
 
 
-def _name_victims(incarnation: _Incarnation, total: _Total, *, main_died: bool) -> None:
+def _name_victims(incarnation: _Incarnation, *, main_died: bool) -> None:
     """Count the last kill as the main process where that died, all others as workers."""
     for i, cause in enumerate(reversed(incarnation.victims)):
-        total.by_cause[cause, Victim.MAIN if main_died and i == 0 else Victim.WORKER] += 1
+        incarnation.total.by_cause[cause, Victim.MAIN if main_died and i == 0 else Victim.WORKER] += 1
     incarnation.victims.clear()

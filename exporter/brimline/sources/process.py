@@ -5,6 +5,7 @@ A group that has no process says so with `processes` 0; its memory is then absen
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Final
 
 from brimline.fds import FdBudget
 from brimline.model import SUBJECT_LABELS, Column, Kind, Metric, MetricKind, Now, SourceReport, Subject
-from brimline.procfs import Procfs
+from brimline.procfs import BootTime, Procfs
 from brimline.sources.groups import GroupOptions, ProcessOptions, configured_group, everything
 from brimline.sources.process_membership import PULSE, Entry, Membership
 from brimline.sources.pss import Measure, Scales, Weighing, psutil_measure
@@ -57,7 +58,7 @@ METRICS: Final[tuple[Metric, ...]] = (
 )
 
 _FIRST_LOOK: Final = 2.0  # seconds that the start may wait for it
-_CLOCK_SET: Final = 2.0  # seconds by which the boot time must move to be believed: it wobbles by one as NTP steers
+_GLANCE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +95,25 @@ class ProcessSource:
         if any(group.pss for group in groups):
             measure = measure or psutil_measure(procfs.root, lambda pid: procfs.stat(pid).start)
             self._scales = Scales(measure, options.pss_budget)
-        self._boot_time = 0.0
+        self._boot_time = BootTime(procfs)
+        self._booted = 0.0
         self._limits: dict[Subject, int | None] = {}
         self._slow_at: float | None = None
         self._subjects: dict[Metric, tuple[Subject, ...]] = {}
 
-    def start(self) -> None:
-        """Begin to follow processes; waits up to 2 s for the first look at all of them."""
+    def start(self, patience: float = _FIRST_LOOK) -> None:
+        """Begin to follow processes; waits so many seconds for the first look at all of them."""
         with suppress(OSError):  # there is no /proc: every read says so and tries again
-            self._membership.start(_FIRST_LOOK)
+            self._membership.start(patience)
         if self._scales is not None:
             self._scales.start()
+
+    async def first(self, timeout: float) -> None:  # noqa: ASYNC109 - not being done in time is an answer
+        """Wait for the first look, which a thread is at."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while self._membership.looking:  # noqa: ASYNC110 - a thread cannot set asyncio's Event
+                    await asyncio.sleep(_GLANCE)
 
     def read(self, now: Now) -> SourceReport:
         """Read everything now."""
@@ -131,14 +140,12 @@ class ProcessSource:
         self._membership.close()
 
     def _read_slow(self, mono: float) -> None:
-        """Read what changes seldom: limits, and the boot time, which moves when the clock is set."""
+        """Read what changes seldom: limits, and when the machine booted."""
         if self._slow_at is not None and mono - self._slow_at < PULSE:
             return
         self._slow_at = mono
         self._limits = {}
-        boot_time = float(self._procfs.boot_time())
-        if abs(boot_time - self._boot_time) > _CLOCK_SET:
-            self._boot_time = boot_time
+        self._booted = self._boot_time.at(mono)
 
     def _failure(self, entry: Entry) -> str | None:
         """Return why a group's figures would be wrong, None where they are right."""
@@ -183,7 +190,7 @@ class ProcessSource:
             values[MEMORY_LIMIT] = limit
         if (oldest := tally.oldest) is None or not tally.rss_pages:
             return values
-        values[OLDEST_START] = self._boot_time + oldest.start / self._procfs.ticks_per_second
+        values[OLDEST_START] = self._booted + oldest.start / self._procfs.ticks_per_second
         used = values[MEMORY_RSS] = sum(tally.rss_pages) * self._procfs.page_size
         values[MEMORY_LARGEST] = max(tally.rss_pages) * self._procfs.page_size
         if weighing is not None and weighing.share is not None:

@@ -75,6 +75,11 @@ class Membership:
         """Tell whether the first look at every process is done."""
         return self._first is not None and self._first.is_set()
 
+    @property
+    def looking(self) -> bool:
+        """Tell whether the first look is under way."""
+        return self._first is not None and not self._first.is_set()
+
     def start(self, patience: float) -> None:
         """Begin; wait a little for the first look, so that the first tick is whole."""
         names = self._procfs.listing()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 from brimline.fds import FdBudget
 from brimline.model import Poller
@@ -39,19 +39,9 @@ class Watch:
         """Register a v1 event on `file`; return the eventfd, or None where the kernel or the mount refuses."""
         if not self._fds.acquire(1):
             return None
-        event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         try:
-            subject = os.open(f"{directory}/{file}", os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                control = os.open(f"{directory}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)
-                try:
-                    os.write(control, f"{event} {subject} {argument}".encode())
-                finally:
-                    os.close(control)
-            finally:
-                os.close(subject)
+            event = _registered(directory, file, argument)
         except OSError:
-            os.close(event)
             self._fds.release(1)
             return None
         self._epoll.register(event, select.EPOLLIN)
@@ -87,3 +77,19 @@ class Watch:
                 with suppress(BlockingIOError):
                     os.eventfd_read(fd)
             ready()
+
+
+def _registered(directory: str, file: str, argument: str) -> int:
+    """Return an eventfd that the kernel signals. Raises OSError."""
+    with ExitStack() as opened:
+        subject = os.open(f"{directory}/{file}", os.O_RDONLY | os.O_CLOEXEC)
+        opened.callback(os.close, subject)
+        control = os.open(f"{directory}/cgroup.event_control", os.O_WRONLY | os.O_CLOEXEC)
+        opened.callback(os.close, control)
+        event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        try:
+            os.write(control, f"{event} {subject} {argument}".encode())
+        except OSError:
+            os.close(event)
+            raise
+        return event

@@ -24,6 +24,7 @@ class Patience:
     idle: float = 120.0  # between two requests: above the minute that is the usual interval between scrapes
     drain: float = 5.0  # to finish what is under way when Brimline stops
     connections: int = 512
+    pages: int = 32  # sent at a time: each may hold the page of another tick
 
 
 class Connections:

@@ -32,9 +32,9 @@ def deflate(data: bytes) -> Deflated:
     return Deflated(stream, zlib.crc32(data), len(data))
 
 
-def gzip(first: Deflated, rest: bytes) -> bytes:
-    """Return the gzip form of both parts."""
+def gzip(first: Deflated, rest: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return the gzip form of both parts in three pieces, the middle one as it is shared."""
     squeezer = zlib.compressobj(_LEVEL, zlib.DEFLATED, _RAW)
     size = (first.size + len(rest)) & 0xFFFFFFFF
     end = struct.pack("<II", zlib.crc32(rest, first.crc), size)
-    return b"".join((_HEADER, first.stream, squeezer.compress(rest), squeezer.flush(), end))
+    return _HEADER, first.stream, squeezer.compress(rest) + squeezer.flush() + end

@@ -13,6 +13,7 @@ from brimline.web.deflate import Deflated, deflate, gzip
 from brimline.web.face import Face
 from brimline.web.negotiate import accepts_gzip, prefers_openmetrics
 from brimline.web.once import Once
+from brimline.web.slices import Slices
 
 _NOTHING = Deflated(b"", 0, 0)
 
@@ -24,7 +25,7 @@ class Exposition:
         self._face = face
         self._once = once
 
-    async def get(self, request: web.Request) -> web.Response:
+    async def get(self, request: web.Request) -> Slices:
         """Answer one scrape."""
         openmetrics = prefers_openmetrics(request.headers.getall("Accept", []))
         names = request.query.getall("name[]", [])
@@ -37,9 +38,9 @@ class Exposition:
         }
         if not accepts_gzip(request.headers.getall("Accept-Encoding", [])):
             data = b"" if view is None else await self._data(view, names, openmetrics=openmetrics)
-            return web.Response(body=data + own, headers=headers)
+            return Slices((data, own), headers)
         first = _NOTHING if view is None else await self._deflated(view, names, openmetrics=openmetrics)
-        return web.Response(body=gzip(first, own), headers={**headers, "Content-Encoding": "gzip"})
+        return Slices(gzip(first, own), {**headers, "Content-Encoding": "gzip"})
 
     async def _data(self, view: View, names: list[str], *, openmetrics: bool) -> bytes:
         if names:

@@ -18,7 +18,7 @@ class Face(Protocol):
 
     @property
     def ready(self) -> bool:
-        """Tell whether there is something to serve."""
+        """Tell whether a tick has come after the first look at everything."""
         ...
 
     @property
@@ -27,7 +27,7 @@ class Face(Protocol):
         ...
 
     def fresh(self) -> bool:
-        """Tell whether the loop still ticks: false once the last tick is older than three intervals."""
+        """Tell whether the loop still ticks: false once no tick came for three intervals, or the first one never."""
         ...
 
     async def reload(self) -> list[str]:

@@ -23,6 +23,7 @@ from brimline.standing import Measures, Row, State, rows, stopped
 from brimline.units import format_bytes, format_duration, format_ratio
 from brimline.web.face import Face
 from brimline.web.once import Once
+from brimline.web.slices import Slices
 
 _ICON: Final = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 2h12v12H2z' "
@@ -46,15 +47,19 @@ class Landing:
             "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 
-    async def get(self, _: web.Request) -> web.Response:
+    async def get(self, _: web.Request) -> Slices:
         """Answer with the page of the last view."""
         view, fresh = self._face.view, self._face.fresh()
         if view is None:
             body = self._page('<p class="loud">The first reading is under way; load this page again.</p>', fresh=True)
         else:
             body = await self._once.of(view, ("landing", fresh), lambda: self._of(view, fresh=fresh))
-        headers = {"Content-Security-Policy": self._policy, "Cache-Control": "no-store"}
-        return web.Response(body=body, content_type="text/html", charset="utf-8", headers=headers)
+        headers = {
+            "Content-Type": "text/html; charset=utf-8",
+            "Content-Security-Policy": self._policy,
+            "Cache-Control": "no-store",
+        }
+        return Slices((body,), headers)
 
     def _of(self, view: View, *, fresh: bool) -> bytes:
         return self._page(draw(view, fresh=fresh), fresh=fresh)

@@ -22,13 +22,13 @@ class Lifecycle:
         """Answer 503 once the loop no longer ticks."""
         if self._face.fresh():
             return web.Response(text="Brimline is healthy.\n")
-        return _unavailable("Brimline is not healthy: the last tick is older than 3 intervals.\n")
+        return _unavailable("Brimline is not healthy: there was no tick for longer than 3 intervals.\n")
 
     async def ready(self, _: web.Request) -> web.Response:
-        """Answer 503 before the first tick."""
+        """Answer 503 until everything was looked at once."""
         if self._face.ready:
             return web.Response(text="Brimline is ready.\n")
-        return _unavailable("Brimline is not ready: the first tick is still under way.\n")
+        return _unavailable("Brimline is not ready: the first look at everything is still under way.\n")
 
     async def reload(self, request: web.Request) -> web.Response:
         """Read the configuration again; a bad one changes nothing."""

@@ -18,6 +18,7 @@ from brimline.web.face import Face
 from brimline.web.landing import Landing
 from brimline.web.lifecycle import Lifecycle
 from brimline.web.once import Once
+from brimline.web.slices import Slices
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _log: Final = logging.getLogger(__name__)
@@ -72,6 +73,7 @@ class _Edge:
     def __init__(self, face: Face, connections: Connections) -> None:
         self._face = face
         self._connections = connections
+        self._pages = 0  # on their way
 
     @web.middleware
     async def middleware(self, request: web.Request, handler: Answer) -> web.StreamResponse:
@@ -81,7 +83,7 @@ class _Edge:
             return web.Response()
         self._connections.began(transport)
         try:
-            response = await self._answer(request, handler)
+            response = self._admit(await self._answer(request, handler))
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
             await self._send(request, response, transport)
@@ -108,8 +110,17 @@ class _Edge:
             text = "Brimline failed to answer this; its log says why.\n"
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text=text)
 
+    def _admit(self, response: web.StreamResponse) -> web.StreamResponse:
+        """Turn a page away where too many are under way; short answers, such as health, always go out."""
+        if not isinstance(response, Slices) or self._pages < self._connections.patience.pages:
+            return response
+        text = "Too many pages are under way to slow clients; try again in a minute.\n"
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text, headers={"Retry-After": "60"})
+
     async def _send(self, request: web.Request, response: web.StreamResponse, transport: asyncio.Transport) -> None:
         """Send the answer here and not after the middleware, where no deadline could hold it."""
+        page = isinstance(response, Slices)
+        self._pages += page
         try:
             async with asyncio.timeout(self._connections.patience.answer):
                 await response.prepare(request)
@@ -118,3 +129,5 @@ class _Edge:
             transport.abort()
         except ConnectionError:
             _log.debug("the client left before the answer to %s ended", request.path)
+        finally:
+            self._pages -= page

@@ -57,7 +57,7 @@ class Watched:
                 on_limits_changed=lambda s: self._note("limits", s.name),
             ),
             environ={},
-            interval=0.1,
+            interval=lambda: 0.1,
             pace=PACE,
         )
 
@@ -290,11 +290,11 @@ def test_stats_of_an_engine_elsewhere(engine: Dockerd) -> None:
         for _ in range(2):
             watched.source.targets()
         await watched.until(lambda: watched.values(MEMORY_USED_BYTES[Kind.CONTAINER]))
-        usage = usage_of(Cgroupfs().locate(engine.pid("held"), container_id)["memory"])
+        usage = usage_of(Cgroupfs().locate({container_id: engine.pid("held")})[container_id]["memory"])
         assert watched.values(MEMORY_LIMIT_BYTES[Kind.CONTAINER]) == {"held": 60 << 20}
         assert abs(watched.values(MEMORY_USED_BYTES[Kind.CONTAINER])["held"] - usage) < 2 << 20
 
-    follow(engine, use, locate=lambda _pid, _id: {})
+    follow(engine, use, locate=lambda _: {})
 
 
 def test_two_hundred_containers_made_and_removed(engine: Dockerd) -> None:

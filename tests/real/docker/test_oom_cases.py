@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -68,6 +69,44 @@ def test_own_limit_within_moments_of_its_start(
     assert list(causes(brimline, "own-fast")) in (["own_limit/main"], ["unknown/main"])
 
 
+def test_a_worker_killed_within_moments_of_its_containers_start(
+    brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    """The kill may come before the first look at the cgroup: its cause must be known all the same."""
+    for i in range(3):
+        containers("worker-oom", 60, options=["--memory", "40m", "--name", f"worker-fast-{i}"], ready=False)
+    for i in range(3):
+        expect(brimline, f"worker-fast-{i}", {"own_limit/worker": 1})
+
+
+def test_a_kill_in_a_level_below_the_container(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    container = containers("anon", 5, options=["--memory", "50m", "--name", "below"])
+    known(brimline, "below")
+    brimline.next_ticks()
+    below = Group(V1 / "docker" / container / "sub")
+    try:
+        assert below.start("anon", 100).wait() == -signal.SIGKILL
+        expect(brimline, "below", {"own_limit/worker": 1})
+    finally:
+        below.close()
+
+
+def test_a_renamed_container_keeps_its_kills_and_its_restarts(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    container = containers("wait", 1, "+", "worker-oom", 60, options=["--memory", "40m", "--name", "before"])
+    expect(brimline, "before", {"own_limit/worker": 1})
+    dockerd.cli("restart", "-t", "0", container)
+    expect(brimline, "before", {"own_limit/worker": 2})
+    dockerd.cli("rename", container, "after")
+    containers("anon", 5, options=["--memory", "50m", "--name", "before"])
+    expect(brimline, "after", {"own_limit/worker": 2})
+    known(brimline, "before")
+    assert brimline.value("brimline_container_restarts_total", container="after") == 1
+    assert brimline.value("brimline_container_restarts_total", container="before") == 0
+    assert brimline.value(TOTAL, container="before") == 0
+
+
 def test_worker_killed_with_its_main_process_alive(
     dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
 ) -> None:
@@ -75,6 +114,13 @@ def test_worker_killed_with_its_main_process_alive(
     expect(brimline, "worker", {"own_limit/worker": 1})
     assert dockerd.inspect(container)["State"]["Running"]
     assert brimline.value("brimline_container_running", container="worker") == 1
+
+
+def test_a_limit_of_memory_and_swap_together(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    """With --memory-swap equal to --memory the kernel meets that limit first and counts no failure of the other."""
+    options = ["--memory", "50m", "--memory-swap", "50m", "--name", "no-swap"]
+    containers("wait", 2, "+", "worker-oom", 100, options=options)
+    expect(brimline, "no-swap", {"own_limit/worker": 1})
 
 
 def test_an_ancestors_limit(brimline: Sidecar, dockerd: Dockerd) -> None:

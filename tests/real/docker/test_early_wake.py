@@ -1,0 +1,74 @@
+"""Between two ticks: the v1 kernel says when a level is crossed; and pressure exists here beside v1 memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from real.engine import Dockerd
+from real.measured import Measured
+from real.places import wait_until
+from real.rows import MIB
+from real.sidecar import Sidecar
+
+MEMORY = Path("/sys/fs/cgroup/memory/docker")
+PRESSURE = Path("/sys/fs/cgroup/unified/docker")
+LIMIT = 300
+LEVEL = 0.80
+SOME = 0.1  # seconds of waiting
+SLOW_FILES = 16  # seconds: they are read every 15
+
+
+@pytest.fixture(scope="module")
+def brimline(dockerd: Dockerd) -> Iterator[Sidecar]:
+    sidecar = Sidecar(f"--sources.docker.host={dockerd.url}", "--interval=60s", "--sources.cgroups=")
+    yield sidecar
+    sidecar.close()
+
+
+def test_a_fast_leak_is_seen_as_it_crosses_the_level(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    steps = ("wait", 1, "+", "leak", 120)
+    container = containers(*steps, options=["--memory", f"{LIMIT}m", "--name", "leaking"], ready=False)
+    brimline.wait_for(lambda: brimline.value("brimline_container_memory_usage_bytes", container="leaking"), "leaking")
+    usage = MEMORY / container / "memory.usage_in_bytes"
+    while int(usage.read_text()) < LEVEL * LIMIT * MIB:
+        time.sleep(0.005)
+    crossed = time.time()
+    brimline.wait_for(lambda: brimline.find("brimline_ticks_total", cause="level"), "a tick because of a level", 5)
+    ratio = brimline.value("brimline_container_memory_used_ratio", container="leaking")
+    seen = brimline.value("brimline_snapshot_timestamp_seconds")
+    assert seen is not None
+    assert ratio is not None
+    assert seen - crossed < 0.5
+    assert LEVEL - 0.01 < ratio < 1
+
+
+def pressed(measured: Measured) -> float:
+    measured.pass_(SLOW_FILES)
+    return measured.of("thrashing")["memory_pressure_some_seconds_total"]
+
+
+def test_pressure_of_each_container_comes_from_the_unified_tree(
+    dockerd: Dockerd, containers: Callable[..., str]
+) -> None:
+    if not (PRESSURE.parent / "cgroup.controllers").exists():
+        pytest.skip("this machine mounts no v2 tree beside v1")
+    steps = ("anon", 10, "+", "thrash", "/weights", 60)
+    container = containers(*steps, options=["--memory", "50m", "--name", "thrashing"])
+    measured = Measured()
+    try:
+        pid = dockerd.pid(container)
+        measured.adopt("thrashing", measured.fs.locate({container: pid})[container], pid)
+        wait_until(lambda: pressed(measured) > SOME, "pressure")
+        measured.pass_(SLOW_FILES)
+        found = measured.of("thrashing")
+    finally:
+        measured.close()
+    said = (PRESSURE / container / "memory.pressure").read_text().split()
+    assert SOME < found["memory_pressure_some_seconds_total"] <= int(said[4].removeprefix("total=")) / 1e6
+    assert 0 <= found["memory_pressure_full_ratio"] <= found["memory_pressure_some_ratio"] <= 1
+    assert found["memory_refaults_total"] > 0
+    assert found["memory_used_ratio"] < 0.4
