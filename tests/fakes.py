@@ -6,7 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from brimline.judging import Judging
 from brimline.model import Column, Kind, Now, SourceReport, Subject, Target
+from brimline.rules.alertstore import MemoryAlertStore
+from brimline.rules.terms import Levels, RuleSet
 
 MIB = 1024 * 1024
 UNLIMITED_V1 = "9223372036854771712"
@@ -143,6 +146,11 @@ def v2_stat(**values: int) -> str:
 
 def v2_events(**values: int) -> str:
     return "\n".join(f"{key} {values.get(key, 0)}" for key in ("low", "high", "max", "oom", "oom_kill"))
+
+
+def no_rules() -> Judging:
+    """Return a judge without rules."""
+    return Judging(RuleSet((), Levels()), (), MemoryAlertStore(), 120.0, Now(0.0, 0.0))
 
 
 def container(name: str = "web", uid: str = "c1", labels: tuple[str, str] = ("", "")) -> Subject:

@@ -16,10 +16,16 @@ from brimline import __version__, logs
 from brimline.config import Config, Loaded
 from brimline.engine import Engine, LoopPoller, SystemClock
 from brimline.errors import BrimlineError, ConfigError
+from brimline.judging import Judging
+from brimline.levels import Override
+from brimline.loading import read_text
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Source, View
+from brimline.rulefiles import beside, load_rules, read_rules
+from brimline.rules.alertstore import MemoryAlertStore
+from brimline.rules.terms import RuleSet
 from brimline.sources.assembly import Settings, World
 from brimline.sources.docker import DockerSource
 from brimline.sources.oom import OomLedger
@@ -52,7 +58,10 @@ class App:
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)
-        self._engine = Engine(self_metrics=self.self_metrics, clock=self._world.clock)
+        overrides, period = overrides_of(loaded.config), loaded.config.start_period
+        now = self._world.clock.now()
+        self._judging = Judging(rules_of(loaded), overrides, MemoryAlertStore(), period, now)
+        self._engine = Engine(judging=self._judging, self_metrics=self.self_metrics, clock=self._world.clock)
         self._use(loaded.config)
 
     @property
@@ -75,8 +84,8 @@ class App:
         async with self._changing:
             at = self._world.clock.now().wall
             try:
-                loaded = await asyncio.to_thread(self._reload)
-                await self._follow(loaded)
+                loaded, rules = await asyncio.to_thread(self._read_again)
+                await self._follow(loaded, rules)
             except (BrimlineError, OSError, ValueError) as error:
                 problems = error.problems if isinstance(error, ConfigError) else (error,)
                 self.self_metrics.reloaded(ok=False, at=at)
@@ -126,13 +135,18 @@ class App:
                 with suppress(BrimlineError):
                     await self._change(self._loaded.config)
 
-    async def _follow(self, loaded: Loaded) -> None:
+    def _read_again(self) -> tuple[Loaded, RuleSet]:
+        loaded = self._reload()
+        return loaded, rules_of(loaded)
+
+    async def _follow(self, loaded: Loaded, rules: RuleSet) -> None:
         await self._change(loaded.config)
         before, after = self._loaded.config, loaded.config
         self._loaded = loaded
         logs.set_up(after.log.level, after.log.format)
         if before.web != after.web:
             _log.warning("what is new under web takes effect at the next start")
+        self._judging.use(rules, overrides_of(after), after.start_period, self._world.clock.now())
         self._use(after)
 
     async def _change(self, config: Config) -> None:
@@ -180,6 +194,16 @@ async def _end(*tasks: asyncio.Task[Any] | None) -> None:
     for task in ended:
         task.cancel()
     await asyncio.gather(*ended, return_exceptions=True)
+
+
+def rules_of(loaded: Loaded) -> RuleSet:
+    """Read and load the rule files that a configuration names; raises ConfigError with all their mistakes."""
+    return load_rules(read_rules([beside(loaded.file, name) for name in loaded.config.rules], read_text))
+
+
+def overrides_of(config: Config) -> tuple[Override, ...]:
+    """Return the levels that the configuration gives to some."""
+    return tuple([Override(glob, o.alert_at, o.restart_at) for glob, o in config.thresholds.items()])
 
 
 def settings_of(config: Config) -> Settings:

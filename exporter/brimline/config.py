@@ -52,6 +52,12 @@ def _interval(seconds: float) -> float:
     return seconds
 
 
+def _start_period(seconds: float) -> float:
+    if not 0 <= seconds <= 86_400:  # noqa: PLR2004 - a day
+        raise refusal(f"{seconds:g} seconds is out of range; write 0s to 1d, such as 2m")
+    return seconds
+
+
 def _url_path(text: str) -> str:
     if not re.fullmatch(r"/[\w./~-]*", text, re.ASCII):
         raise refusal(f'"{text}" is no path; write it with a leading "/", such as "/metrics"')
@@ -175,12 +181,27 @@ class PathConfig(Options):
     """Mount point of the cgroup file systems."""
 
 
+class LevelsConfig(Options):
+    """The levels of some subjects."""
+
+    alert_at: Ratio | None = None
+    """Where they are spoken of, such as 70%."""
+    restart_at: Ratio | None = None
+    """Where they are restarted, such as 90%."""
+
+
 class Config(Options):
     """Everything a person can set."""
 
     interval: Annotated[Duration, AfterValidator(_interval)] = 5.0
     """Time between readings."""
     sources: SourcesConfig = SourcesConfig()
+    rules: tuple[str, ...] = ("bundled",)
+    """Rule files, beside this file where the path is relative; bundled: those that travel with Brimline; [] is off."""
+    thresholds: dict[str, LevelsConfig] = Field(default_factory=dict)
+    """Levels by glob: a container, project/service, project/container or a cgroup; the first that names one wins."""
+    start_period: Annotated[Duration, AfterValidator(_start_period)] = 120.0
+    """How long a container without a health check is taken as starting."""
     limits: LimitsConfig = LimitsConfig()
     compat: CompatConfig = CompatConfig()
     web: WebConfig = WebConfig()

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
+from brimline.judging import Judging
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceStatus, View
@@ -68,8 +69,9 @@ class LoopPoller:
 class Engine:
     """The loop and what it last saw. Holds no source's knowledge and makes no decision."""
 
-    def __init__(self, *, self_metrics: SelfMetrics, clock: Clock) -> None:
+    def __init__(self, *, judging: Judging, self_metrics: SelfMetrics, clock: Clock) -> None:
         self.view: View | None = None
+        self._judging = judging
         self._self_metrics = self_metrics
         self._clock = clock
         self._errors: Counter[str] = Counter()
@@ -109,7 +111,7 @@ class Engine:
         # tuple([...]), not tuple(...): a tuple of a generator is cut to its length, and CPython keeps up to 2,000 freed
         # ones of each length below 20 but takes none of them for the next (Objects/tupleobject.c): a leak for hours.
         reports = tuple([self._read(name, source, now) for name, source in self._sources.readers.items()])
-        snapshot = Snapshot(now, reports)
+        snapshot, judgement = self._judging.judge(Snapshot(now, reports))
         page = self._renderer.render(snapshot)
         self._ticks += 1
         view = View(
@@ -118,6 +120,8 @@ class Engine:
             ticks=self._ticks,
             tick_seconds=time.perf_counter() - began,
             page=page.body,
+            alerts=judgement.alerts,
+            levels=self._judging.levels,
         )
         self._self_metrics.ticked(view, cause=cause, dropped=page.dropped)
         self.view = view

@@ -1,85 +1,58 @@
-"""What the rules make of a tick: derived readings first, then alerts; each becomes a report beside the sources'.
+"""What the rules make of a tick: levels, then derived readings, then alerts; each a report beside the sources'.
 
-Pure: a snapshot in, a longer snapshot and a judgement out.
+A snapshot in, a longer snapshot and a judgement out; no clock and nothing of the world.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Final
 
-from brimline.model import (
-    SUBJECT_LABELS,
-    Alert,
-    AlertStore,
-    Column,
-    Kind,
-    Metric,
-    MetricKind,
-    Now,
-    Snapshot,
-    SourceReport,
-    Subject,
-)
+from brimline.levels import LevelBook, Levels, Override
+from brimline.model import AlertStore, Now, Snapshot
 from brimline.rules.derived import Derived
 from brimline.rules.evaluator import Evaluator, Judgement
+from brimline.rules.served import Served
 from brimline.rules.terms import RuleSet
-
-_SUBJECT: Final = tuple(dict.fromkeys(label for kind in Kind for label in SUBJECT_LABELS[kind]))
-ALERTS: Final = Metric(
-    "brimline_alerts",
-    "1 for every alert that is pending or firing, as Prometheus's ALERTS.",
-    MetricKind.GAUGE,
-    ("alertname", "severity", "state", *_SUBJECT),
-)
-METRICS: Final[tuple[Metric, ...]] = (ALERTS,)
-_PLACES: Final[Mapping[Kind, tuple[int, ...]]] = MappingProxyType(
-    {kind: tuple(_SUBJECT.index(label) for label in SUBJECT_LABELS[kind]) for kind in Kind}
-)
 
 
 class Judging:
     """Judges tick after tick by one set of rules, until it is given another."""
 
-    def __init__(self, rules: RuleSet, store: AlertStore, start_period: float, now: Now) -> None:
+    def __init__(
+        self, rules: RuleSet, overrides: tuple[Override, ...], store: AlertStore, start_period: float, now: Now
+    ) -> None:
         self._rules = rules
+        self._levels = Levels(book(rules, overrides))
         self._start_period = start_period
         self._derived = Derived(rules.levels, start_period)
         self._evaluator = Evaluator(rules, store, now)
-        self._rows: tuple[tuple[str, ...], ...] = ()
-        self._subjects: tuple[Subject, ...] = ()
+        self._served = Served()
 
-    def use(self, rules: RuleSet, start_period: float, now: Now) -> None:
+    @property
+    def levels(self) -> tuple[float, float]:
+        """Return the alert and restart levels of what has none of its own."""
+        return self._rules.levels.alert_at, self._rules.levels.restart_at
+
+    def use(self, rules: RuleSet, overrides: tuple[Override, ...], start_period: float, now: Now) -> None:
         """Judge by these rules from now on; what is known of leaks is forgotten only where its terms changed."""
         if (rules.levels, start_period) != (self._rules.levels, self._start_period):
             self._derived = Derived(rules.levels, start_period)
         self._rules, self._start_period = rules, start_period
+        self._levels.use(book(rules, overrides))
         self._evaluator.use(rules, now)
 
     def judge(self, snapshot: Snapshot) -> tuple[Snapshot, Judgement]:
         """Return the snapshot with the derived readings and the alerts in it, and the judgement itself."""
-        derived = self._derived.report(snapshot, snapshot.at)
-        seen = replace(snapshot, reports=(*snapshot.reports, derived))
+        levelled = replace(snapshot, reports=(*snapshot.reports, self._levels.report(snapshot)))
+        seen = replace(levelled, reports=(*levelled.reports, self._derived.report(levelled, snapshot.at)))
         judgement = self._evaluator.tick(seen)
-        alerts = SourceReport("rules", self._columns(judgement.alerts))
-        return replace(seen, reports=(*seen.reports, alerts)), judgement
+        return replace(seen, reports=(*seen.reports, self._served.report(judgement.alerts))), judgement
 
     def save(self, now: Now) -> None:
         """Save how far every alert has come: before the process ends."""
         self._evaluator.save(now)
 
-    def _columns(self, alerts: tuple[Alert, ...]) -> tuple[Column, ...]:
-        shown = {_row(alert): alert.subject for alert in alerts}  # two rules may differ by a label that is not shown
-        if tuple(shown) != self._rows:
-            self._rows = tuple(shown)
-            self._subjects = tuple(replace(subject, labels=()) for subject in shown.values())
-        return (Column(ALERTS, self._subjects, (1,) * len(self._rows), self._rows),) if shown else ()
 
-
-def _row(alert: Alert) -> tuple[str, ...]:
-    values = [""] * len(_SUBJECT)
-    for place, value in zip(_PLACES[alert.subject.kind], alert.subject.labels, strict=True):
-        values[place] = value
-    return (alert.alertname, alert.severity, str(alert.phase), *values)
+def book(rules: RuleSet, overrides: tuple[Override, ...]) -> LevelBook:
+    """Return the levels a rule file states with those the configuration gives to some."""
+    return LevelBook(rules.levels.alert_at, rules.levels.restart_at, overrides)

@@ -249,6 +249,8 @@ class View:
     ticks: int
     tick_seconds: float
     page: bytes  # the data families in the Prometheus text format, without the self metrics
+    alerts: tuple[Alert, ...] = ()  # pending and firing
+    levels: tuple[float, float] = (0.80, 0.85)  # alert and restart, of subjects that have none of their own
 
 
 class Source(Protocol):

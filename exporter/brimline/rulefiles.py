@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,7 +34,7 @@ def read_rules(names: Sequence[str], read: Callable[[str], str]) -> dict[str, st
     return texts
 
 
-def load_rules(texts: dict[str, str]) -> RuleSet:
+def load_rules(texts: Mapping[str, str]) -> RuleSet:
     """Load the texts into one set of rules; raises ConfigError with every mistake of all of them."""
     return load_all(texts.items(), vocabulary(by_name().values()))
 

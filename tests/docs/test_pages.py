@@ -9,19 +9,26 @@ from urllib.parse import unquote
 import click
 import pytest
 
+from brimline import levels
 from brimline.cli import commands
 from brimline.config import Config
 from brimline.leaves import leaves
 from brimline.loading import _SERVICE_LINK, FILE_VARIABLE
 from brimline.metrics.catalog import by_name
 from brimline.model import Kind, MetricKind
+from brimline.rules.watched import START_LABEL
 from brimline.sources import docker_container
 from docs.pages import PAGES, ROOT, Page, page
 
 each_page = pytest.mark.parametrize("found", PAGES, ids=[page.name for page in PAGES])
 
 # Flags of others that stand alone in a sentence, and whose they are.
-FOREIGN = {"--regenerate-goldens": "pytest", "--name": "gunicorn"}
+FOREIGN = {
+    "--regenerate-goldens": "pytest",
+    "--name": "gunicorn",
+    "--max-requests": "gunicorn",
+    "--limit-max-requests": "uvicorn",
+}
 # Words that look like a measure and are a kernel's or Compose's.
 KERNELS = {"hierarchical_memory_limit"}
 SUFFIXES = ("_bucket", "_sum", "_count")
@@ -122,7 +129,13 @@ def test_every_variable_exists(found: Page) -> None:
 def test_every_container_label_exists(found: Page) -> None:
     named = {m[1] for span in found.spans if (m := re.match(r"(brimline\.[a-z-]+)(?:=|$)", span))}
     files = {name for name in named if name.rpartition(".")[2] in {"yml", "yaml", "json", "py", "service"}}
-    assert named - files <= {docker_container.ENABLE, docker_container.LIMIT}
+    assert named - files <= {
+        docker_container.ENABLE,
+        docker_container.LIMIT,
+        levels.ALERT_LABEL,
+        levels.RESTART_LABEL,
+        START_LABEL,
+    }
 
 
 @each_page

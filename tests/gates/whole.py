@@ -9,7 +9,7 @@ from brimline.metrics.self import SelfMetrics
 from brimline.model import Source
 from brimline.procfs import Procfs
 from brimline.sources.host import HostSource
-from fakes import FakeClock, V1Tree
+from fakes import FakeClock, V1Tree, no_rules
 from gates.ticking import INTERVAL, source
 
 
@@ -31,6 +31,6 @@ class Whole:
 
 def engine_over(sources: Whole, clock: FakeClock) -> Engine:
     """Return the engine."""
-    engine = Engine(self_metrics=SelfMetrics(), clock=clock)
+    engine = Engine(judging=no_rules(), self_metrics=SelfMetrics(), clock=clock)
     engine.use(sources, Renderer(series=100_000), INTERVAL)
     return engine

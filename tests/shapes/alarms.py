@@ -150,7 +150,7 @@ def samples(service: Service) -> Iterator[tuple[float, float]]:
         if used >= service.limit:
             return
         fill.note(used / service.limit, age)
-        look = fill.seconds_to_next_level()
+        look = fill.seconds_to_next_level(age)
         age += INTERVAL if look is None else min(INTERVAL, max(SHORTEST, look))
 
 

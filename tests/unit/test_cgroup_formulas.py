@@ -151,7 +151,7 @@ def test_a_rows_order_is_that_of_its_families() -> None:
     expected = {
         "memory_usage_bytes": 1000, "memory_used_bytes": 950, "memory_working_set_bytes": 982,
         "memory_limit_bytes": 2000, "limited": 1, "memory_used_ratio": 969 / 2000,
-        "memory_working_set_ratio": 982 / 2000, "memory_available_bytes": 5.0, "memory_threshold_ratio": 0.8,
+        "memory_working_set_ratio": 982 / 2000, "memory_available_bytes": 5.0,
         "memory_anon_bytes": 11, "memory_file_bytes": 12, "memory_shmem_bytes": 13, "memory_kernel_bytes": 14,
         "memory_slab_reclaimable_bytes": 15, "memory_mapped_file_bytes": 16, "memory_swap_bytes": 19,
         "memory_peak_bytes": 25, "memory_high_bytes": 24, "memory_high_ratio": 950 / 24,

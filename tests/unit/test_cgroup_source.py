@@ -102,7 +102,6 @@ def test_a_container_on_v1(v1: World) -> None:
     assert seen[f"{C}limited"] == {"web": 1}
     assert seen[f"{C}memory_used_ratio"] == {"web": 62 / 450}
     assert seen[f"{C}memory_available_bytes"] == {"web": 388 * MIB}
-    assert seen[f"{C}memory_threshold_ratio"] == {"web{alert}": 0.8, "web{restart}": 0.85}
     assert f"{C}memory_high_bytes" not in seen
     assert f"{C}memory_pressure_some_ratio" not in seen
 

@@ -17,7 +17,7 @@ from brimline.engine import SHORTEST_SECONDS, STALE_INTERVALS, Engine
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Column, Kind, Metric, MetricKind, Now, Source, SourceReport, Subject
-from fakes import FakeClock
+from fakes import FakeClock, no_rules
 
 INTERVAL = 5.0
 HOST = Subject(Kind.HOST, "host", (), "boot")
@@ -93,7 +93,7 @@ class LoopClock:
 
 def make(sources: Two, clock: Clock) -> tuple[Engine, SelfMetrics]:
     own = SelfMetrics()
-    engine = Engine(self_metrics=own, clock=clock)
+    engine = Engine(judging=no_rules(), self_metrics=own, clock=clock)
     engine.use(sources, Renderer(series=1000), INTERVAL)
     return engine, own
 
@@ -114,7 +114,8 @@ def test_sources_are_read_in_their_order_at_one_time() -> None:
     view = engine.tick(clock.now())
     assert sources.journal == ["b@1000", "a@1000"]
     assert view.snapshot.at == clock.now()
-    assert [report.source for report in view.snapshot.reports] == ["b", "a"]
+    assert [report.source for report in view.snapshot.reports] == ["b", "a", "levels", "derived", "rules"]
+    assert [status.source for status in view.sources] == ["b", "a"]
     assert b"test_b 1000.0\n" in view.page
     assert b"test_a 1000.0\n" in view.page
     assert engine.view is view
@@ -377,7 +378,7 @@ def test_what_a_renderer_raises_ends_the_run() -> None:
             raise RuntimeError("a bug")
 
     async def body(loop: SkippingLoop) -> None:
-        engine = Engine(self_metrics=SelfMetrics(), clock=LoopClock(loop))
+        engine = Engine(judging=no_rules(), self_metrics=SelfMetrics(), clock=LoopClock(loop))
         engine.use(Two(), Broken(series=1), INTERVAL)
         with pytest.raises(RuntimeError, match="a bug"):
             await engine.run()

@@ -1,8 +1,9 @@
-from brimline.judging import ALERTS, Judging
+from brimline.judging import Judging
 from brimline.metrics.catalog import by_name
 from brimline.metrics.render import Renderer
 from brimline.model import Column, Kind, Now, Snapshot, SourceReport, Subject
 from brimline.rules.alertstore import MemoryAlertStore
+from brimline.rules.served import ALERTS
 from brimline.rules.spec import load
 from brimline.rules.terms import RuleSet
 from brimline.rules.vocabulary import vocabulary
@@ -39,7 +40,7 @@ def snapshot(at: float, ratio: float, *, subjects: tuple[Subject, ...] = (contai
 
 
 def judging() -> Judging:
-    return Judging(rules(), MemoryAlertStore(), 120.0, Now(1_700_000_000, 0.0))
+    return Judging(rules(), (), MemoryAlertStore(), 120.0, Now(1_700_000_000, 0.0))
 
 
 def lines(seen: Snapshot) -> list[str]:
@@ -77,9 +78,9 @@ def test_rules_see_the_derived_readings_and_a_reload_keeps_the_timers_of_what_di
     judge = judging()
     judge.judge(snapshot(0, 0.9))
     extended = RULES + "      - {alert: Named, on: host, when: memory_used_ratio > 1%, severity: info, do: [notify]}\n"
-    judge.use(rules(extended), 120.0, Now(1_700_000_002, 2.0))
+    judge.use(rules(extended), (), 120.0, Now(1_700_000_002, 2.0))
     seen, judgement = judge.judge(snapshot(5, 0.9))
     assert [(a.alertname, a.phase) for a in judgement.alerts] == [("High", "firing"), ("UnitHigh", "firing")]
-    assert [r.source for r in seen.reports] == ["cgroup", "derived", "rules"]
-    names = {c.metric.name for c in seen.reports[1].columns}
+    assert [r.source for r in seen.reports] == ["cgroup", "levels", "derived", "rules"]
+    names = {c.metric.name for c in seen.reports[2].columns}
     assert "brimline_container_diagnosis" in names

@@ -12,8 +12,8 @@ from urllib.parse import urlencode, urlsplit
 
 from brimline.errors import SourceError
 from brimline.metrics.catalog import by_name
-from brimline.mistakes import hide_secrets
 from brimline.model import SUBJECT_LABELS, Kind, Metric, Subject
+from brimline.redaction import hide_secrets
 from brimline.rules.replay import DEATHS, RATIO, Moment
 from brimline.rules.terms import RuleSet
 

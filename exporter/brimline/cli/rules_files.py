@@ -11,11 +11,9 @@ import click
 from brimline.cli.flags import Refusal
 from brimline.errors import ConfigError, Problem
 from brimline.loading import read_text
-from brimline.metrics.catalog import by_name
 from brimline.mistakes import one_line
-from brimline.rules.spec import load_all
+from brimline.rulefiles import load_rules, read_rules
 from brimline.rules.terms import RuleSet
-from brimline.rules.vocabulary import vocabulary
 
 _PLACE: Final = re.compile(r"(.*?):(\d+)(?::(\d+))?", re.ASCII | re.DOTALL)
 _WORD: Final = re.compile(r"[\w.\-%]+|\S", re.ASCII)
@@ -24,27 +22,17 @@ _BEFORE: Final = 60  # of them before the word, where the line is longer
 
 
 def read_files(names: Sequence[str]) -> dict[str, str]:
-    """Read the files' texts, or end the command with every one that cannot be read."""
-    texts, problems = {}, []
-    for name in names:
-        if name in texts:
-            problems.append(Problem(name, "is named twice; name it once"))
-            continue
-        try:
-            texts[name] = read_text(name)
-        except OSError as error:
-            problems.append(Problem(name, f"cannot be read: {error.strerror or error}"))
-        except UnicodeDecodeError:
-            problems.append(Problem(name, "no UTF-8; save the file as UTF-8"))
-    if problems:
-        raise refusal(problems, texts)
-    return texts
+    """Read the files' texts (`bundled`: ours), or end the command with every one that cannot be read."""
+    try:
+        return read_rules(names, read_text)
+    except ConfigError as error:
+        raise refusal(error.problems, {}) from None
 
 
 def load_files(texts: Mapping[str, str]) -> RuleSet:
     """Load the rules, or end the command with every mistake."""
     try:
-        return load_all(texts.items(), vocabulary(by_name().values()))
+        return load_rules(texts)
     except ConfigError as error:
         raise refusal(error.problems, texts) from None
 

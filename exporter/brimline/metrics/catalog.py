@@ -8,7 +8,7 @@ from typing import Final
 
 from brimline.metrics import cadvisor, self
 from brimline.model import Metric
-from brimline.rules import derived
+from brimline.rules import derived, served
 from brimline.sources import cgroup, docker, host, process
 
 PARTS: Final[Mapping[str, tuple[Metric, ...]]] = MappingProxyType(
@@ -16,6 +16,7 @@ PARTS: Final[Mapping[str, tuple[Metric, ...]]] = MappingProxyType(
         "containers and cgroups": (*cgroup.METRICS, *docker.METRICS, *derived.METRICS),
         "process groups": process.METRICS,
         "host": host.METRICS,
+        "alerts": served.METRICS,
         "Brimline itself": self.METRICS,
         "cAdvisor": cadvisor.METRICS,
     }

@@ -100,8 +100,6 @@ class Columns:
     def __init__(self, kind: Kind, subjects: Sequence[Subject]) -> None:
         self._kind = kind
         self.subjects = tuple(subjects)
-        self._levels = tuple(s for s in subjects for _ in range(2))
-        self._level_names = (("alert",), ("restart",)) * len(self.subjects)
         self._presence: dict[Metric, tuple[bytes, tuple[Subject, ...]]] = {}
         self._rows: Sequence[Row] = ()
         self._columns: list[Column] = []
@@ -120,8 +118,6 @@ class Columns:
         columns = list(zip(*rows, strict=True))
         for family, values in zip(ALWAYS, columns, strict=False):
             yield Column(family[kind], subjects, values)
-        levels = (cgroup.ALERT_AT, cgroup.RESTART_AT) * len(subjects)
-        yield Column(cgroup.MEMORY_THRESHOLD_RATIO[kind], self._levels, levels, self._level_names)
         for family, values in zip(PERHAPS, columns[len(ALWAYS) :], strict=True):
             metric, holes = family[kind], values.count(None)
             if holes == len(values) or (family is cgroup.START_TIME_SECONDS and kind is Kind.CONTAINER):

@@ -1,0 +1,120 @@
+"""At which ratios a subject is spoken of: its owner's labels, else the first glob that names it, else the default.
+
+The levels in force are served as series; rules, twins, bars and dashboards all compare with those.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from types import MappingProxyType
+from typing import Final
+
+from brimline.errors import UnitError
+from brimline.model import Column, Kind, Snapshot, SourceReport, Subject
+from brimline.sources.cgroup import KINDS, MEMORY_THRESHOLD_RATIO, MEMORY_USED_RATIO
+from brimline.units import parse_ratio
+
+_log: Final = logging.getLogger(__name__)
+ALERT_LABEL: Final = "brimline.alert-at"
+RESTART_LABEL: Final = "brimline.restart-at"
+_NAMES: Final = (("alert",), ("restart",))
+_NO_LABELS: Final[Mapping[Subject, Mapping[str, str]]] = MappingProxyType({})
+
+Declared = tuple[float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """Levels for the subjects a glob names; None leaves a level as it was."""
+
+    glob: str
+    alert_at: float | None
+    restart_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelBook:
+    """The default levels and the overrides, in the order they are written: the first that says something wins."""
+
+    alert_at: float
+    restart_at: float
+    overrides: tuple[Override, ...] = ()
+
+    def of(self, subject: Subject, declared: Declared = (None, None)) -> tuple[float, float]:
+        """Return the subject's alert and restart levels; what its owner declared on itself comes first."""
+        named = [o for o in self.overrides if any(fnmatchcase(name, o.glob) for name in names(subject))]
+        alerts = (declared[0], *(o.alert_at for o in named), self.alert_at)
+        restarts = (declared[1], *(o.restart_at for o in named), self.restart_at)
+        return next(v for v in alerts if v is not None), next(v for v in restarts if v is not None)
+
+
+def names(subject: Subject) -> tuple[str, ...]:
+    """Return what a glob may call it: its name, and for a container of a project also project/service, project/name."""
+    if subject.kind is not Kind.CONTAINER:
+        return (subject.name,)
+    name, project, service = subject.labels
+    return (name, f"{project}/{service}", f"{project}/{name}") if project else (name,)
+
+
+class Levels:
+    """Turns a snapshot into the series of the levels in force.
+
+    What an owner declared is remembered while the container lives: a silent engine must not tighten a lax level.
+    """
+
+    def __init__(self, book: LevelBook) -> None:
+        self._book = book
+        self._declared: dict[str, Declared] = {}
+        self._labels: Mapping[Subject, Mapping[str, str]] = _NO_LABELS
+        self._made: dict[tuple[Kind, int], tuple[tuple[Subject, ...], Column]] = {}
+        self._complained: set[tuple[str, str]] = set()
+
+    def use(self, book: LevelBook) -> None:
+        """Take other levels."""
+        self._book = book
+        self._made.clear()
+
+    def report(self, snapshot: Snapshot) -> SourceReport:
+        """Return the levels of everything whose ratio is known."""
+        self._learn(next((r.docker_labels for r in snapshot.reports if r.docker_labels), _NO_LABELS))
+        found = [
+            (kind, column)
+            for kind in KINDS
+            for report in snapshot.reports
+            for column in report.columns
+            if column.metric is MEMORY_USED_RATIO[kind] and column.subjects
+        ]
+        made = {}
+        for nth, (kind, column) in enumerate(found):
+            known = self._made.get((kind, nth))
+            if known is None or known[0] is not column.subjects:
+                known = (column.subjects, self._column(kind, column.subjects))
+            made[kind, nth] = known
+        self._made = made
+        return SourceReport("levels", tuple([column for _, column in made.values()]))
+
+    def _learn(self, labels: Mapping[Subject, Mapping[str, str]]) -> None:
+        if labels is self._labels or not labels:
+            return
+        self._labels = labels
+        self._declared = {
+            s.uid: (self._read(s, own, ALERT_LABEL), self._read(s, own, RESTART_LABEL)) for s, own in labels.items()
+        }
+        self._made.clear()
+
+    def _read(self, subject: Subject, labels: Mapping[str, str], label: str) -> float | None:
+        try:
+            return parse_ratio(labels[label].strip()) if label in labels else None
+        except UnitError as error:
+            if (subject.name, label) not in self._complained:
+                self._complained.add((subject.name, label))
+                _log.warning("container %s: label %s is ignored: %s", subject.name, label, error)
+            return None
+
+    def _column(self, kind: Kind, subjects: tuple[Subject, ...]) -> Column:
+        values = [v for s in subjects for v in self._book.of(s, self._declared.get(s.uid, (None, None)))]
+        twice = tuple([s for s in subjects for _ in _NAMES])
+        return Column(MEMORY_THRESHOLD_RATIO[kind], twice, values, _NAMES * len(subjects))
