@@ -34,7 +34,8 @@ from brimline.sources.registry import build, change
 
 _log: Final = logging.getLogger(__name__)
 _WHOLE_SECONDS: Final = 10.0  # how long a single reading waits for Docker's first list
-_READY_SECONDS: Final = 2.0  # how long readiness waits for it
+_HEAD_START_SECONDS: Final = 0.5  # how long the first tick waits for it; ten containers take a tenth of that
+_READY_SECONDS: Final = 2.0  # how long readiness waits for it after that
 _SWAP_SECONDS: Final = 5.0  # how long the old sources are read on for the sake of a new one's first list
 _LOOK_AGAIN_SECONDS: Final = 30.0  # between two looks of a guest for an engine
 _GLANCE_SECONDS: Final = 0.25  # between the looks of a single reading
@@ -111,7 +112,8 @@ class App:
         return self._engine.tick(self._world.clock.now())
 
     async def run(self) -> None:
-        """Tick until cancelled, from this moment on."""
+        """Tick until cancelled."""
+        await self.first_look(_HEAD_START_SECONDS)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._get_ready())
             group.create_task(self._look_again())
@@ -123,7 +125,7 @@ class App:
         self._sources.close()
 
     async def _get_ready(self) -> None:
-        await self.first_look(_READY_SECONDS)
+        await _first(self._sources.readers.values(), _READY_SECONDS)
         self._looked_at = self._world.clock.now().mono
         self._engine.wake("start")
 

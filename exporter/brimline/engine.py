@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
+from brimline.errors import SourceError
 from brimline.judging import Judging
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
@@ -162,7 +163,10 @@ class Engine:
             report = source.read(now)
         except Exception as error:  # noqa: BLE001 - a source's read: it costs its own series and nothing else
             if not self._errors[name]:
-                _log.exception("source %s failed", name)
+                if isinstance(error, SourceError):
+                    _log.error("source %s failed: %s", name, error)
+                else:
+                    _log.exception("source %s failed", name)
             report = SourceReport(name, (), error=f"{error}" or type(error).__name__)
         self._errors[name] += report.error is not None
         return replace(report, seconds=time.perf_counter() - began)

@@ -93,7 +93,7 @@ def test_a_socket_that_never_answers_delays_neither_the_start_nor_the_end(brimli
         silent.listen()
         began = time.monotonic()
         one = brimline(f"--sources.docker.host=unix://{tmp_path}/silent.sock")  # 10 s may pass before it gives up
-        assert time.monotonic() - began < 8  # it was ready after 2 s
+        assert time.monotonic() - began < 8  # it was ready after 2.5 s
         assert one.get("/-/healthy")[0] == 200
         assert is_up(one, "host")
         assert not is_up(one, "docker")

@@ -151,6 +151,7 @@ class FakeDocker:
         self.path = directory / "docker.sock"
         self.host = f"unix://{self.path}"
         self.version: dict[str, Any] = dict(VERSION)
+        self.added = 0
         self.containers: dict[str, dict[str, Any]] = {}
         self.events: list[dict[str, Any]] = []
         self.faults: dict[str, Fault] = {}
@@ -199,7 +200,8 @@ class FakeDocker:
 
     def add(self, name: str, *, labels: dict[str, str] | None = None, running: bool = True, **state: object) -> str:
         """Add a container without a word about it."""
-        container_id = f"{len(self.containers) + 1:x}".rjust(4, "0") * 16
+        self.added += 1  # an id never comes again
+        container_id = f"{self.added:x}".rjust(4, "0") * 16
         self.containers[container_id] = {
             "Id": container_id,
             "Name": f"/{name}",

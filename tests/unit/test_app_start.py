@@ -78,12 +78,12 @@ def test_an_engine_that_hangs_delays_neither_the_first_tick_nor_the_end(
             assert app.fresh()
             assert not app.ready
             await until(lambda: app.view)
-            assert loop.time() - began < 0.4
+            assert loop.time() - began < 1
             assert app.view is not None
             assert b"brimline_cgroup_memory_usage_bytes{" in app.view.page
             assert not app.ready
             await until(lambda: app.ready)
-            assert 0.5 <= loop.time() - began < 2
+            assert 1 <= loop.time() - began < 3
             assert up(app) == {"host": True, "docker": False, "cgroup": True, "process": True}
             ending = loop.time()
         assert loop.time() - ending < 0.5

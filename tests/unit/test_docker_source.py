@@ -88,7 +88,8 @@ class Watched:
     async def until(self, condition: Callable[[], object]) -> None:
         async with asyncio.timeout(10):
             while not condition():
-                await self.changed.wait()
+                with suppress(TimeoutError):  # what changes nothing is told to nobody
+                    await asyncio.wait_for(self.changed.wait(), 0.05)
                 self.changed.clear()
 
 

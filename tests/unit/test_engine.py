@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from brimline.engine import SHORTEST_SECONDS, STALE_INTERVALS, Engine
+from brimline.errors import SourceError
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Column, Kind, Metric, MetricKind, Now, Source, SourceReport, Subject
@@ -138,6 +139,14 @@ def test_what_a_source_raises_costs_only_its_own_series(raises: Exception, caplo
     sources.b.raises = None
     assert b"test_b 1010.0\n" in engine.tick(clock.pass_(INTERVAL)).page
     assert counted(own, 'brimline_source_up{source="b"} 1.0')
+
+
+def test_a_failure_that_was_foreseen_is_logged_as_its_sentence(caplog: pytest.LogCaptureFixture) -> None:
+    sources, clock = Two(), FakeClock()
+    engine, _ = make(sources, clock)
+    sources.b.raises = SourceError("mount it")
+    engine.tick(clock.now())
+    assert [(record.message, record.exc_info) for record in caplog.records] == [("source b failed: mount it", None)]
 
 
 def test_every_failed_read_is_counted_and_the_first_is_logged(caplog: pytest.LogCaptureFixture) -> None:

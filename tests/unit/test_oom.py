@@ -143,16 +143,32 @@ def test_a_life_between_two_looks_is_counted_once_on_dockers_word() -> None:
     book.ledger.told(container(), book.clock.now())
     book.ledger.told(container(), book.clock.pass_(0.5))  # the oom event, then the flag at its exit
     book.ledger.settle(book.clock.now(), _alive)
+    assert book.total() is None  # its cgroup may yet be looked at
+    book.ledger.settle(book.clock.pass_(4.5), _alive)
     assert (book.total(), book.causes()) == (1, {"unknown,main": 1})
+    book.ledger.told(container(), book.clock.pass_(1))
+    assert book.total() == 1
 
 
-def test_a_life_docker_told_of_before_its_cgroup_was_opened_is_counted_once() -> None:
+@pytest.mark.parametrize("kills", [0, 1])  # v1 counts a kill a moment after it told Docker
+def test_a_kill_docker_told_of_before_its_cgroup_was_opened_is_the_kernels_to_count(kills: int) -> None:
     book = Ledger()
     book.ledger.told(container(), book.clock.now())
-    book.ledger.begin(container(), 1, newborn=True)
-    assert not book.ledger.rose(container(), 1)
+    book.ledger.begin(container(), kills, newborn=True)
+    assert book.ledger.rose(container(), 1)
+    book.ledger.observe(container(), 1, Cause.OWN_LIMIT, book.clock.pass_(0.1))
+    book.ledger.settle(book.clock.pass_(5), _alive)
     book.ledger.gone(container(), book.clock.pass_(0.1))
-    assert book.total() == 1
+    assert (book.total(), book.causes()) == (1, {"own_limit,worker": 1})
+
+
+def test_a_kill_docker_told_of_before_its_cgroup_was_opened_and_gone_again_is_counted() -> None:
+    book = Ledger()
+    book.ledger.told(container(), book.clock.now())
+    book.ledger.begin(container(), 0, newborn=True)
+    book.ledger.gone(container(), book.clock.pass_(0.1))
+    book.ledger.settle(book.clock.pass_(5), _alive)
+    assert (book.total(), book.causes()) == (1, {"unknown,main": 1})
 
 
 def test_dockers_word_on_a_closed_life_comes_too_late() -> None:

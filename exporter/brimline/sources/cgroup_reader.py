@@ -14,9 +14,10 @@ from brimline.fds import FdBudget
 from brimline.model import Clock, Column, HostFacts, Kind, Level, Now, SourceReport, Subject, Target, Wake
 from brimline.procfs import BootTime, Procfs
 from brimline.sources.cgroup import KINDS, Facts, bounds
+from brimline.sources.cgroup_ancestor import REST_SECONDS
 from brimline.sources.cgroup_open import Dialect, read_file
 from brimline.sources.cgroup_roll import Roll
-from brimline.sources.cgroup_slot import REST_SECONDS, Slot
+from brimline.sources.cgroup_slot import Slot
 from brimline.sources.cgroup_table import Columns
 from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2

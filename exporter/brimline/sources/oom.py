@@ -98,21 +98,25 @@ class OomLedger:
         self._incarnations: dict[_Uid, _Incarnation] = {}
         self._totals: dict[_Labels, _Total] = {}
         self._doubts: dict[_Uid, float] = {}  # when Docker told of an OOM that the kernel's count does not show yet
+        self._unread: dict[_Uid, tuple[Subject, float]] = {}  # the same of a cgroup that nobody has looked at yet
         self._layout: _Layout | None = None
 
     def begin(self, subject: Subject, kills: int, *, newborn: bool) -> bool:
-        """Start an incarnation; what the kernel counted before Brimline looked, or Docker told of, is no fresh kill.
+        """Start an incarnation; what the kernel counted before Brimline looked is no fresh kill unless it is newborn.
 
         Return whether it is none: it goes on after a time in which its cgroup could not be read.
         """
-        known = self._incarnations.get((subject.kind, subject.uid))
+        uid = (subject.kind, subject.uid)
+        known = self._incarnations.get(uid)
         if known is not None and known.ended is None:
             known.counted = min(known.counted, kills)  # levels below it may have gone with what they counted
             return True
         total = self._totals.setdefault((subject.kind, subject.labels), _Total(subject))
         total.subject, total.gone_since = subject, None
         counted = 0 if newborn and known is None else kills
-        self._incarnations[subject.kind, subject.uid] = _Incarnation(subject, total, counted)
+        self._incarnations[uid] = _Incarnation(subject, total, counted)
+        if uid in self._unread:
+            _, self._doubts[uid] = self._unread.pop(uid)
         self._layout = None
         return False
 
@@ -148,10 +152,14 @@ class OomLedger:
 
     def told(self, subject: Subject, now: Now) -> None:
         """Docker says there was an OOM here; it counts only where the kernel's own count cannot be read any more."""
-        incarnation = self._incarnations.get((subject.kind, subject.uid)) or self._never_read(subject, now)
-        if incarnation is None or now.mono - incarnation.rose_at <= SAME_KILL_SECONDS:
+        incarnation = self._incarnations.get((subject.kind, subject.uid))
+        if incarnation is None:
+            total = self._totals.get((subject.kind, subject.labels))
+            if total is None or total.subject.uid != subject.uid:  # else that life is closed already
+                self._unread.setdefault((subject.kind, subject.uid), (subject, now.mono))
+        elif now.mono - incarnation.rose_at <= SAME_KILL_SECONDS:
             return
-        if incarnation.ended is None:
+        elif incarnation.ended is None:
             self._doubts[subject.kind, subject.uid] = now.mono
         else:
             self._count_unseen(incarnation, now)
@@ -167,6 +175,9 @@ class OomLedger:
 
     def settle(self, now: Now, main_alive: Callable[[Subject], bool]) -> None:
         """Name the victims of recent kills, close what ended, forget what is gone for an hour."""
+        for subject, told in list(self._unread.values()):
+            if now.mono - told >= SAME_KILL_SECONDS:
+                self._count_unread(subject, now)
         for uid, incarnation in list(self._incarnations.items()):
             if incarnation.victims:
                 died = incarnation.ended is not None or not main_alive(incarnation.subject)
@@ -201,15 +212,10 @@ class OomLedger:
             ]
             yield Column(OOM_KILLS_BY_CAUSE, layout.broken_down, counts, layout.extra)
 
-    def _never_read(self, subject: Subject, now: Now) -> _Incarnation | None:
-        """Return a life that began and ended between two looks; None for one that is closed already."""
-        total = self._totals.get((subject.kind, subject.labels))
-        if total is not None and total.subject.uid == subject.uid:
-            return None
+    def _count_unread(self, subject: Subject, now: Now) -> None:
+        """Count the kill of a life that began and ended between two looks, or that cannot be looked at."""
         self.begin(subject, 0, newborn=True)
-        incarnation = self._incarnations[subject.kind, subject.uid]
-        incarnation.ended = now.mono
-        return incarnation
+        self.gone(subject, now)
 
     def _count_unseen(self, incarnation: _Incarnation, now: Now) -> None:
         """Count one kill that only Docker saw: the cgroup went with its count before it could be read."""
