@@ -47,7 +47,7 @@ SUITES = (
     Suite("lint", 10, commands=[["ruff", "check", "."], ["ruff", "format", "--check", "."]]),
     Suite("types", 60, commands=[["mypy"]]),
     Suite("layers", 15, commands=[["lint-imports"]]),
-    Suite("unit", 90, tests=["tests/unit"]),
+    Suite("unit", 150, tests=["tests/unit"]),
     Suite("gates", 60, tests=["tests/gates"], needs=[without_root]),
     Suite("differential", 90, tests=["tests/differential"], needs=[without("promtool", "prometheus")]),
     Suite("golden", 20, tests=["tests/golden"]),
