@@ -334,3 +334,23 @@ def test_a_stopped_one_leaves_its_restarts_to_its_successor(roster: Roster) -> N
     roster.happened(event("create", BOOT + 52, "b"))
     roster.happened(event("start", BOOT + 53.001, "b"))
     assert restarts(roster) == 1
+
+
+def test_an_oom_within_moments_of_a_start_is_told_of_the_life_that_began(roster: Roster, heard: Heard) -> None:
+    """What the inspection of `create` told has no start yet: its uid is nobody's."""
+    roster.inspected(made(started=0.0), listing=False)
+    roster.happened(event("start", 1000.002))
+    roster.happened(event("oom", 1000.02))
+    roster.happened(event("die", 1000.04, exitCode="137"))
+    assert heard.ooms == []
+    roster.inspected(made(started=BOOT, running=False, oom_killed=True, exit_code=137), listing=False)
+    assert heard.ooms == ["a@1000.0"]
+    assert [uid for uid, *_ in heard.exits] == ["a@1000.0"]
+
+
+def test_an_oom_right_after_a_restart_is_not_told_of_the_life_before(roster: Roster, heard: Heard) -> None:
+    start(roster, BOOT)
+    roster.happened(event("start", 1010.002))
+    roster.happened(event("oom", 1010.02))
+    roster.inspected(made(started=1010.0), listing=False)
+    assert heard.ooms == ["a@1010.0"]

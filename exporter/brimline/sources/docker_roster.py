@@ -39,6 +39,7 @@ class Life:
     flag: bool | None = None
     oom: float | None = None
     kill: float | None = None
+    inspected: bool = False  # since it began: before that what is known is of the life before, or of none
     unheard_ooms: int = 0  # before the first inspection told whose they were
 
 
@@ -104,7 +105,7 @@ class Roster:
         if known is not None and known.started != container.started and listing:
             life = self._lives[container.id] = Life()  # its start was missed, and all before this moment
         self._judge(container.id, container)
-        life.flag = container.oom_killed
+        life.flag, life.inspected = container.oom_killed, life.inspected or bool(container.started)
         self._readable(container.id)
         if not self._selection.selects(container):
             self._drop(container.id)
@@ -208,7 +209,8 @@ class Roster:
             taken.subject, taken.last, taken.accounted = after.subject, tally.last, tally.accounted
 
     def _died(self, event: Event, known: Container | None) -> None:
-        death = Death(known.subject if known else None, event.exit_code, event.at, self._life(event.id))
+        life = self._life(event.id)
+        death = Death(known.subject if known and life.inspected else None, event.exit_code, event.at, life)
         self._deaths.setdefault(event.id, []).append(death)
         if known is not None and known.started > event.at:
             return  # a replay: the incarnation that died is not the one that runs
@@ -226,7 +228,7 @@ class Roster:
     def _oom(self, event: Event, known: Container | None) -> None:
         life = self._life(event.id)
         life.oom = event.at
-        if known is not None:
+        if known is not None and life.inspected:
             self._hooks.on_oom(known.subject)
         else:
             life.unheard_ooms += 1
