@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from brimline.model import Diagnosis, Snapshot
+from brimline.model import Diagnosis, Snapshot, SourceReport
 from brimline.rules.derived import Derived
 from brimline.rules.terms import Levels
 from real.cgroups import Group
@@ -18,19 +18,23 @@ from real.rows import MIB
 def diagnosis(measured: Measured, name: str) -> Diagnosis:
     """Watch for as long as the kernel's averages and the rates of counters take, and return what is the matter."""
     derived = Derived(Levels(), start_period=0.0)
-    for rest in (12, 0):
+
+    def look() -> SourceReport:
         measured.tick()
-        report = derived.report(Snapshot(measured.now(), (measured.report,)), measured.now())
-        time.sleep(rest)
-        measured.pass_(4 if rest else 0)  # pressure is read every 15 s
-    return next(found for subject, found in report.diagnoses.items() if subject.name == name)
+        return derived.report(Snapshot(measured.now(), (measured.report,)), measured.now())
+
+    look()
+    time.sleep(12)
+    measured.pass_(4)  # pressure is read every 15 s
+    diagnoses = look().diagnoses
+    return next(found for subject, found in diagnoses.items() if subject.name == name)
 
 
 def test_weights_a_little_too_large_for_the_limit_thrash(
     group: Callable[..., Group], measuring: Callable[..., Measured], disk: Path
 ) -> None:
     tight = group(memory_max=30 * MIB, memory_swap_max=0)
-    tight.run("anon", 10, "+", "thrash", disk / "large-model", 40)
+    tight.run("anon", 10, "+", "thrash", disk / "model", 40)
     found = diagnosis(measuring("test-*"), tight.path.name)
     assert found.name == "thrashing", (found, tight.read("memory.pressure"), tight.fields("memory.events"))
     assert "pages a second are read back" in found.sentence

@@ -11,7 +11,7 @@ from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Now, Source, View
 from brimline.sources.cgroup import ALERT_AT
-from fakes import values
+from fakes import no_rules, values
 from real.cgroups import Group
 from real.measured import Measured
 from real.rows import MIB
@@ -35,7 +35,7 @@ class Noting(Engine):
     """An engine that notes every ratio it reads, and stops above the level."""
 
     def __init__(self) -> None:
-        super().__init__(self_metrics=SelfMetrics(), clock=SystemClock())
+        super().__init__(judging=no_rules(), self_metrics=SelfMetrics(), clock=SystemClock())
         self.ratios: list[float] = []
 
     def tick(self, now: Now, cause: str = "interval") -> View:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from pathlib import Path
 
 from real.loads import Load
@@ -62,6 +63,7 @@ class Group:
         if not self.path.exists():
             return
         for pid in self.pids():
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # a child that died with its parent
+                os.kill(pid, signal.SIGKILL)
         wait_until(lambda: not self.pids(), f"{self.path} empty")
         self.path.rmdir()

@@ -79,7 +79,7 @@ class Followed:
     """When each side first showed each phase of one alert; `over` is its end."""
 
     def __init__(self, brimline: Sidecar, prometheus: Prometheus, alert: tuple[str, str, str]) -> None:
-        self._sides = (lambda: ours(brimline), lambda: theirs(prometheus))
+        self._sides: tuple[Callable[[], Phases], ...] = (lambda: ours(brimline), lambda: theirs(prometheus))
         self._alert = alert
         self.seen: tuple[dict[str, float], dict[str, float]] = ({}, {})
 
