@@ -201,6 +201,7 @@ class Alert:
     actions: tuple[str, ...]
     threshold: float | None  # what the value is compared with: the subject's own level where the rule names one
     known: bool = True  # False while the source fails: the phase is the last one known
+    unit: str = ""  # of the value, a rules.terms.Unit; empty where the rule's alternatives have several
 
 
 @dataclass(frozen=True, slots=True)

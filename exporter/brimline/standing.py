@@ -1,14 +1,18 @@
-"""A view as people read it: measures by name, and each subject judged against the two levels. Pure."""
+"""A view as people read it: measures by name, each subject judged against its own two levels, its alerts. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from brimline.model import Kind, Level, SourceStatus, Subject, View
-from brimline.sources.cgroup import ALERT_AT, RESTART_AT
+from brimline.model import Alert, Column, Diagnosis, Kind, Level, Phase, SourceStatus, Subject, View
+from brimline.rules.diagnosis import OK
+from brimline.rules.shown import show
+from brimline.rules.terms import Unit
+from brimline.sources.cgroup import MEMORY_THRESHOLD_RATIO
+from brimline.units import format_duration
 
 
 class State(StrEnum):
@@ -21,11 +25,14 @@ class State(StrEnum):
 
 
 ORDER = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.NORMAL)
+_SEVERITIES = ("critical", "warning")  # in front of all others
+_LEVELLED = frozenset(metric.name for metric in MEMORY_THRESHOLD_RATIO.values())
 
 
-def state_of(ratio: float) -> State:
+def state_of(ratio: float, levels: tuple[float, float]) -> State:
     """Judge a ratio as the rules do: above a level, not at it."""
-    return State.CRITICAL if ratio > RESTART_AT else State.WARNING if ratio > ALERT_AT else State.NORMAL
+    alert_at, restart_at = levels
+    return State.CRITICAL if ratio > restart_at else State.WARNING if ratio > alert_at else State.NORMAL
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +41,7 @@ class Row:
 
     subject: Subject
     state: State
+    levels: tuple[float, float]  # alert and restart
     ratio: float | None = None
     used: float | None = None
     limit: float | None = None
@@ -52,10 +60,14 @@ def qualified(subject: Subject) -> str:
 
 
 class Measures:
-    """The values of a view by measure and subject, as rules name them."""
+    """The values of a view by measure and subject, as rules name them, and what was found about each subject."""
 
     def __init__(self, view: View) -> None:
         self.at = view.snapshot.at.wall
+        self.alerts = sorted(view.alerts, key=_urgency)
+        self.default_levels = view.levels
+        self._levels: dict[Subject, dict[str, float]] = {}
+        self._diagnoses = [report.diagnoses for report in view.snapshot.reports if report.diagnoses]
         self._values: dict[str, dict[Subject, float]] = {}
         self.failed: dict[Subject, str] = {}
         self.chains: dict[Subject, tuple[Level, ...]] = {}
@@ -66,6 +78,8 @@ class Measures:
                 if column.extra is None:
                     values = self._values.setdefault(column.metric.name, {})
                     values.update(zip(column.subjects, column.values, strict=True))
+                elif column.metric.name in _LEVELLED:
+                    self._learn(column, column.extra)
 
     def get(self, subject: Subject, measure: str) -> float | None:
         """Return `memory_used_bytes` of the subject, None where it is absent."""
@@ -74,6 +88,32 @@ class Measures:
     def all(self, kind: Kind, measure: str) -> Mapping[Subject, float]:
         """Return the measure of every subject of the kind."""
         return self._values.get(f"brimline_{kind}_{measure}", {})
+
+    def levels(self, subject: Subject) -> tuple[float, float]:
+        """Return the subject's alert and restart levels, the default ones where it has none of its own."""
+        own = self._levels.get(subject)
+        if own is None:
+            return self.default_levels
+        alert_at, restart_at = self.default_levels
+        return own.get("alert", alert_at), own.get("restart", restart_at)
+
+    def diagnosis(self, subject: Subject) -> Diagnosis | None:
+        """Return what is the matter with the subject, None where nobody judged it."""
+        return next((found for known in self._diagnoses if (found := known.get(subject)) is not None), None)
+
+    def trouble(self, subject: Subject) -> Diagnosis | None:
+        """Return the subject's diagnosis unless it is well."""
+        found = self.diagnosis(subject)
+        return None if found is None or found.name == OK else found
+
+    def alerts_of(self, subject: Subject) -> list[Alert]:
+        """Return the subject's alerts, the most urgent first."""
+        whose = replace(subject, uid="")
+        return [alert for alert in self.alerts if replace(alert.subject, uid="") == whose]
+
+    def _learn(self, column: Column, extra: Sequence[tuple[str, ...]]) -> None:
+        for subject, (level,), value in zip(column.subjects, extra, column.values, strict=True):
+            self._levels.setdefault(subject, {})[level] = value
 
     @property
     def host_total(self) -> float | None:
@@ -84,7 +124,8 @@ class Measures:
 def rows(measures: Measures) -> list[Row]:
     """Return every subject whose memory is known or should be, the worst first."""
     found = [_row(subject, measures) for kind in Kind for subject in _measured(kind, measures)]
-    found += [Row(subject, State.UNKNOWN, reason=reason) for subject, reason in measures.failed.items()]
+    failed = measures.failed.items()
+    found += [Row(subject, State.UNKNOWN, measures.levels(subject), reason=reason) for subject, reason in failed]
     return sorted(found, key=lambda row: (ORDER.index(row.state), -(row.ratio or 0), row.name))
 
 
@@ -110,7 +151,27 @@ def _row(subject: Subject, measures: Measures) -> Row:
             used, limit = measures.get(subject, "memory_used_bytes"), measures.host_total
         case _:
             used = measures.get(subject, "memory_used_bytes")
-    return Row(subject, State.UNKNOWN if ratio is None else state_of(ratio), ratio, used, limit, limited)
+    levels = measures.levels(subject)
+    state = State.UNKNOWN if ratio is None else state_of(ratio, levels)
+    return Row(subject, state, levels, ratio, used, limit, limited)
+
+
+def _urgency(alert: Alert) -> tuple[bool, int, str, str]:
+    rank = _SEVERITIES.index(alert.severity) if alert.severity in _SEVERITIES else len(_SEVERITIES)
+    return alert.phase is not Phase.FIRING, rank, alert.alertname, qualified(alert.subject)
+
+
+def amount(alert: Alert) -> str:
+    """Return the alert's value by its unit: `91.0 %`, `1.21 GiB`."""
+    return show(alert.value, Unit(alert.unit) if alert.unit else None)
+
+
+def told(alert: Alert, at: float) -> str:
+    """Return `InferenceMemoryCritical (critical) firing for 5m, at 91.0 %`."""
+    severity = f" ({alert.severity})" if alert.severity else ""
+    lasted = format_duration(max(at - alert.since, 0.0))
+    unsure = "" if alert.known else ", as far as is known: its source fails"
+    return f"{alert.alertname}{severity} {alert.phase} for {lasted}, at {amount(alert)}{unsure}"
 
 
 def matches(subject: Subject, pattern: str) -> bool:

@@ -13,8 +13,8 @@ from click.testing import CliRunner, Result
 from brimline.cli import check as verb
 from brimline.config import Config
 from brimline.errors import UnreachableError
-from brimline.model import View
-from unit.cli_views import GIB, MIB, Scene, cgroup, container, down, group
+from brimline.model import Diagnosis, Phase, View
+from unit.cli_views import GIB, HOST, MIB, Scene, alert, cgroup, container, down, group
 
 WHISPER = container("shop-whisper-1", "shop", "whisper")
 
@@ -153,9 +153,12 @@ def test_json(run: Run) -> None:
                 "used_bytes": 1.8 * GIB,
                 "limit_bytes": 2 * GIB,
                 "limited": True,
+                "levels": {"warning": 0.8, "critical": 0.85},
+                "diagnosis": None,
                 "error": None,
             }
         ],
+        "alerts": [],
         "stopped": [],
         "sources": [{"source": "test", "up": True, "error": None}],
         "unmatched": [],
@@ -234,3 +237,89 @@ def test_who_asks_for_one_that_does_not_run_is_told(run: Run) -> None:
         "BRIMLINE UNKNOWN - container/dead is stopped, exit code 3",
     )
     assert "dead" not in run(there, "system.slice/*").stdout
+
+
+def test_each_is_held_against_its_own_levels(run: Run) -> None:
+    lax, strict = container("lax"), container("strict")
+    there = Scene(levels={lax: (0.95, 0.97), strict: (0.3, 0.55)}, default_levels=(0.5, 0.6))
+    there.memory(lax, 94, 100).memory(strict, 50, 100).memory(group("bot"), 55, 100, memory_pss_bytes=55).host(61, 100)
+    line = run(there).stdout.splitlines()[0]
+    assert line.startswith(
+        "BRIMLINE CRITICAL - 1 critical: host 61.0 % of 100 B; 2 warning: process/bot 55.0 % of 100 B"
+    )
+    perfdata = line.partition(" | ")[2]
+    assert perfdata == (
+        "'host'=61.0%;50;60;0;100 'process/bot'=55.0%;50;60;0;100 'container/strict'=50.0%;30;55;0;100 "
+        "'container/lax'=94.0%;95;97;0;100"
+    )
+    data = json.loads(run(there, "--json").stdout)
+    assert data["levels"] == {"warning": 0.5, "critical": 0.6}
+    assert {found["name"]: found["levels"] for found in data["subjects"]} == {
+        "host": {"warning": 0.5, "critical": 0.6},
+        "bot": {"warning": 0.5, "critical": 0.6},
+        "strict": {"warning": 0.3, "critical": 0.55},
+        "lax": {"warning": 0.95, "critical": 0.97},
+    }
+
+
+def test_what_is_the_matter_is_told_below_the_table(run: Run) -> None:
+    there = scene()
+    there.diagnoses = {
+        WHISPER: Diagnosis("leaking", "Its floor keeps rising: 90.0 % of 2 GiB now, and it reaches the limit in 5m."),
+        container("api"): Diagnosis("ok", "It holds 82.0 % of 100 B and does not leak."),
+        cgroup("system.slice/ssh.service"): Diagnosis("no_limit", "It has no limit."),
+    }
+    result = run(there)
+    assert result.stdout.splitlines()[-4:] == [
+        "",
+        "diagnosis:",
+        "  container/shop-whisper-1 leaking: Its floor keeps rising: 90.0 % of 2 GiB now,",
+        "    and it reaches the limit in 5m.",
+    ]
+    told = {found["name"]: found["diagnosis"] for found in json.loads(run(there, "--json").stdout)["subjects"]}
+    assert told["host"] is None
+    assert told["api"] == {"name": "ok", "sentence": "It holds 82.0 % of 100 B and does not leak."}
+    assert told["system.slice/ssh.service"]["name"] == "no_limit"
+
+
+def test_what_fires_is_in_the_first_line_and_every_alert_below_the_table(run: Run) -> None:
+    there = scene()
+    there.alerts = (
+        alert(container("api"), phase=Phase.PENDING, severity="warning"),
+        alert(WHISPER, phase=Phase.FIRING),
+        alert(HOST, "HostShort", "", phase=Phase.FIRING, value=1.5 * GIB, unit="bytes", known=False),
+    )
+    result = run(there)
+    lines = result.stdout.splitlines()
+    assert lines[0] == (f"{STATUS}; 2 firing: MemoryHigh of container/shop-whisper-1, HostShort of host | {PERFDATA}")
+    assert lines[-4:] == [
+        "alerts:",
+        "  container/shop-whisper-1: MemoryHigh (critical) firing for 5m, at 91.0 %",
+        "  host: HostShort firing for 5m, at 1.50 GiB, as far as is known: its source fails",
+        "  container/api: MemoryHigh (warning) pending for 5m, at 91.0 %",
+    ]
+    assert json.loads(run(there, "--json", "whisper").stdout)["alerts"] == [
+        {
+            "alertname": "MemoryHigh",
+            "severity": "critical",
+            "labels": {},
+            "state": "firing",
+            "since": 1_699_999_700.0,
+            "value": 0.91,
+            "threshold": 0.85,
+            "known": True,
+            "kind": "container",
+            "name": "shop-whisper-1",
+        }
+    ]
+    assert "firing" not in run(there, "api").stdout
+
+
+def test_many_alerts_are_counted_and_three_are_named(run: Run) -> None:
+    there = Scene().memory(container("c0"), 1, 100)
+    there.alerts = tuple(alert(container(f"c{n}"), f"A{n}|", phase=Phase.FIRING) for n in range(5))
+    line = run(there).stdout.splitlines()[0]
+    assert line == (
+        "BRIMLINE OK - 1 subject, highest container/c0 1.0 % of 100 B; 5 firing: A0_ of container/c0, "
+        "A1_ of container/c1, A2_ of container/c2 and 2 more | 'container/c0'=1.0%;80;85;0;100"
+    )

@@ -11,9 +11,9 @@ from click.testing import CliRunner, Result
 from brimline.cli import explain as verb
 from brimline.cli.verdict import verdict
 from brimline.config import Config
-from brimline.model import Level, Subject, View
+from brimline.model import Diagnosis, Level, Phase, Subject, View
 from brimline.standing import Measures, rows
-from unit.cli_views import GIB, HOST, MIB, Scene, cgroup, container, group
+from unit.cli_views import GIB, HOST, MIB, Scene, alert, cgroup, container, group
 
 WHISPER = container("shop-whisper-1", "shop", "whisper")
 
@@ -226,3 +226,70 @@ def test_the_sentence_of_the_host() -> None:
 def test_the_sentence_of_a_cgroup_without_numbers() -> None:
     broken = cgroup("system.slice/a.service")
     assert sentence(Scene(failed={broken: "gone"}), broken) == "Not known: gone."
+
+
+def test_the_diagnosis_and_its_alerts_stand_below_the_sentence(run: Run) -> None:
+    scene = weights()
+    scene.diagnoses[WHISPER] = Diagnosis("leaking", "Its floor keeps rising: 13.8 % of 450 MiB now, full in 5m.")
+    older = container("shop-whisper-1", "shop", "whisper")
+    scene.alerts = (
+        alert(older, "Leak", "warning", phase=Phase.PENDING, value=300, unit="seconds"),
+        alert(WHISPER, "Kills", phase=Phase.FIRING, value=2, unit="count", known=False),
+        alert(container("other"), phase=Phase.FIRING),
+    )
+    assert run(scene, "whisper").stdout.splitlines()[1:9] == [
+        "  It is healthy at 13.8 % of 450 MiB: docker stats shows 80.4 %, but 300 MiB of",
+        "  that are file cache (weights by mmap), dropped before anything is killed.",
+        "",
+        "diagnosis    leaking, as far as one reading tells: Its floor keeps rising: 13.8",
+        "             % of 450 MiB now, full in 5m.",
+        "alert        Kills (critical) firing for 5m, at 2, as far as is known: its",
+        "             source fails",
+        "alert        Leak (warning) pending for 5m, at 5m",
+    ]
+
+
+@pytest.mark.parametrize("name", ["thrashing", "throttled", "no_limit"])
+def test_a_diagnosis_that_says_it_all_is_the_sentence(name: str) -> None:
+    scene = Scene().memory(WHISPER, 10, 100, memory_pressure_full_ratio=0.9, memory_high_ratio=1.0, limited=0)
+    scene.diagnoses[WHISPER] = Diagnosis(name, "It waits.")
+    assert sentence(scene, WHISPER) == "It waits."
+
+
+def test_a_danger_is_said_first_and_the_diagnosis_after_it(run: Run) -> None:
+    scene = Scene().memory(WHISPER, 91, 100)
+    scene.diagnoses[WHISPER] = Diagnosis("thrashing", "It waits.")
+    lines = run(scene, "whisper").stdout.splitlines()
+    assert lines[1].startswith("  It holds 91.0 % of 100 B and nothing of that can be dropped: critical")
+    assert "diagnosis    thrashing, as far as one reading tells: It waits." in lines
+
+
+def test_what_a_judge_finds_well_is_not_called_slow() -> None:
+    scene = Scene().memory(
+        WHISPER, 10, 100, memory_pressure_full_ratio=0.2
+    )  # the host's own, nothing is reclaimed here
+    assert sentence(scene, WHISPER).startswith("It is slow")
+    scene.diagnoses[WHISPER] = Diagnosis("ok", "It does not leak.")
+    assert sentence(scene, WHISPER) == "It holds 10.0 % of 100 B that cannot be dropped: normal."
+
+
+def test_the_sentence_follows_its_own_levels() -> None:
+    scene = Scene(levels={WHISPER: (0.95, 0.97)}).memory(WHISPER, 91, 100, memory_working_set_bytes=94)
+    assert sentence(scene, WHISPER) == "It holds 91.0 % of 100 B that cannot be dropped: normal."
+    scene.levels[WHISPER] = (0.92, 0.97)
+    assert sentence(scene, WHISPER).startswith("It is healthy at 91.0 % of 100 B: docker stats shows 94.0 %")
+    scene.levels[WHISPER] = (0.5, 0.6)
+    assert ": critical, 9 B are left" in sentence(scene, WHISPER)
+
+
+def test_one_that_does_not_run_or_cannot_be_read_shows_its_alerts(run: Run) -> None:
+    dead = container("dead")
+    scene = Scene(failed={WHISPER: "permission denied"})
+    scene.values[dead] = {"running": 0}
+    scene.alerts = (alert(dead, phase=Phase.FIRING), alert(WHISPER, phase=Phase.FIRING, known=False))
+    assert run(scene, "dead").stdout.splitlines()[2:] == ["  MemoryHigh (critical) firing for 5m, at 91.0 %"]
+    assert run(scene, "whisper").stdout.splitlines()[1:4] == [
+        "  Not known: permission denied.",
+        "",
+        "alert        MemoryHigh (critical) firing for 5m, at 91.0 %, as far as is known:",
+    ]

@@ -6,15 +6,32 @@ import base64
 import hashlib
 import re
 import time
+from collections.abc import Iterator, Mapping
 from html.parser import HTMLParser
 from importlib import resources
+from types import MappingProxyType
 
 import pytest
 
-from brimline.model import Column, Kind, Metric, MetricKind, Now, Snapshot, SourceReport, SourceStatus, Subject, View
+from brimline.model import (
+    Alert,
+    Column,
+    Diagnosis,
+    Kind,
+    Metric,
+    MetricKind,
+    Now,
+    Phase,
+    Snapshot,
+    SourceReport,
+    SourceStatus,
+    Subject,
+    View,
+)
 from brimline.sources import cgroup
 from brimline.web.landing import Landing, draw
 from brimline.web.once import Once
+from unit.cli_views import alert, thresholds
 
 GIB = 1 << 30
 RUNNING = Metric("brimline_container_running", "x", MetricKind.GAUGE, ())
@@ -36,6 +53,9 @@ def view(
     limited: bool = True,
     sources: tuple[SourceStatus, ...] = (UP,),
     failed: dict[Subject, str] | None = None,
+    alerts: tuple[Alert, ...] = (),
+    diagnoses: Mapping[Subject, Diagnosis] = MappingProxyType({}),
+    levels: tuple[float, float] = (0.8, 0.85),
 ) -> View:
     columns = (
         column(cgroup.MEMORY_USED_RATIO, ratios),
@@ -45,7 +65,9 @@ def view(
         *more,
     )
     report = SourceReport("cgroup", columns, 0.001, failed=failed or {})
-    return View(Snapshot(Now(1_700_000_000.0, 5.0), (report,)), sources, 42, 0.0042, b"")
+    derived = SourceReport("derived", (), diagnoses=diagnoses)
+    snapshot = Snapshot(Now(1_700_000_000.0, 5.0), (report, derived))
+    return View(snapshot, sources, 42, 0.0042, b"", alerts, levels)
 
 
 class Text(HTMLParser):
@@ -145,10 +167,12 @@ def test_names_cannot_become_markup() -> None:
         Column(RUNNING, (stopped,), [0]),
         sources=(down,),
         failed={container(evil + "3"): evil},
+        alerts=(alert(container(evil), evil, evil, phase=Phase.FIRING),),
+        diagnoses={container(evil, evil, evil): Diagnosis("leaking", evil)},
     )
     page = seen(of)
     assert {"script", "img"}.isdisjoint(page.tags)
-    assert page.text.count("<script>alert(1)</script>") >= 8
+    assert page.text.count("<script>alert(1)</script>") >= 12
 
 
 def test_the_policy_allows_this_style_and_nothing_else() -> None:
@@ -190,3 +214,76 @@ def test_a_thousand_subjects_are_drawn_in_no_time() -> None:
         took.append(time.process_time() - began)
     assert html.count('<li class="critical">') == 149
     assert min(took) < 0.1
+
+
+def test_what_fires_stands_on_top_and_what_is_pending_after_it() -> None:
+    hot, calm = container("hot", "shop", "api"), container("calm")
+    alerts = (
+        alert(calm, "Leak", "warning", phase=Phase.PENDING, value=300, unit="seconds"),
+        alert(hot, "Warned", "warning", phase=Phase.FIRING, value=1.5 * GIB, unit="bytes"),
+        alert(hot, "Asked", "page", phase=Phase.FIRING, value=1e6, unit="", known=False),
+        alert(hot, phase=Phase.FIRING),
+    )
+    page = seen(view({hot: 0.91, calm: 0.5}, alerts=alerts))
+    since = "for 5m, since 2023-11-14 22:08:20 UTC"
+    assert page.text.startswith(
+        f"Firing: 3 MemoryHigh critical container/hot 91.0 % {since} Warned warning container/hot 1.50 GiB {since} "
+        f"Asked page container/hot 1e+06 {since} its source fails, the last that is known "
+        f"Pending: 1 Leak warning container/calm 5m {since} 1 critical"
+    )
+    assert page.rows[:4] == ["critical", "warning", "other", "warning"]
+
+
+def test_without_an_alert_nothing_is_said_of_alerts() -> None:
+    text = seen(view({container("a"): 0.99})).text
+    assert text.startswith("1 critical Memory used")
+
+
+def test_the_marks_and_the_state_are_each_ones_own() -> None:
+    lax, plain = container("lax"), container("plain")
+    html = draw(
+        view({lax: 0.9, plain: 0.65}, thresholds(Kind.CONTAINER, {lax: (0.95, 0.97)}), levels=(0.5, 0.7)), fresh=True
+    )
+    first, second = html.split('<li class="')[1:3]
+    assert first.startswith("warning")
+    assert 'd="M50 0V12M70 0V12"' in first
+    assert "levels" not in first
+    assert second.startswith("normal")
+    assert 'd="M95 0V12M97 0V12"' in second
+    assert "levels 95 % and 97 %" in second
+    assert "The marks stand at 50 % (warning) and 70 % (critical)" in html
+    assert "those with levels of their own say so" in html
+
+
+def test_levels_that_are_the_usual_ones_are_not_told() -> None:
+    own = container("own")
+    assert "levels" not in seen(view({own: 0.9}, thresholds(Kind.CONTAINER, {own: (0.8, 0.85)}))).text
+
+
+class Counted(Mapping[Subject, Diagnosis]):
+    """Diagnoses that remember who was asked for."""
+
+    def __init__(self, found: dict[Subject, Diagnosis]) -> None:
+        self.found = found
+        self.asked: list[Subject] = []
+
+    def __getitem__(self, subject: Subject) -> Diagnosis:
+        self.asked.append(subject)
+        return self.found[subject]
+
+    def __iter__(self) -> Iterator[Subject]:
+        return iter(self.found)
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+
+def test_what_is_the_matter_stands_under_the_subject_and_what_is_well_says_nothing() -> None:
+    leak, well, unjudged, hidden = (container(name) for name in ("leak", "well", "unjudged", "hidden"))
+    told = Diagnosis("leaking", "Its floor keeps rising.")
+    diagnoses = Counted({leak: told, well: Diagnosis("ok", "It does not leak."), hidden: told})
+    page = seen(view({leak: 0.9, well: 0.5, unjudged: 0.2}, diagnoses=diagnoses))
+    assert "leak container 90.0 % 3.60 GiB of 4 GiB critical Its floor keeps rising. well container" in page.text
+    assert page.text.count("floor") == 1
+    assert "does not leak" not in page.text
+    assert diagnoses.asked == [leak, well, unjudged]

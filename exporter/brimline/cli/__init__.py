@@ -13,7 +13,7 @@ import click
 VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("brimline.cli.run:run", "Measure every interval and serve /metrics."),
-        "check": ("brimline.cli.check:check", "Show every subject against 80 and 85 %; also a Nagios plugin."),
+        "check": ("brimline.cli.check:check", "Show every subject against its levels; also a Nagios plugin."),
         "explain": ("brimline.cli.explain:explain", "Say what one subject's memory consists of and what limits it."),
         "rules": ("brimline.cli.rules:rules", "Check, test, export or replay the threshold rules."),
         "config": ("brimline.cli.config:config", "Check, print or describe the configuration."),

@@ -1,4 +1,4 @@
-"""`brimline check`: one reading, every subject against the two levels; its first line and exit status suit Nagios."""
+"""`brimline check`: one reading, every subject against its levels; its first line and exit status suit Nagios."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from textwrap import wrap
 from typing import Final
 
 import click
@@ -16,19 +17,13 @@ from brimline.cli.flags import Refusal, config_flags, loaded
 from brimline.cli.table import Cell, Heading
 from brimline.errors import BrimlineError
 from brimline.loading import Value
-from brimline.model import Kind, SourceStatus, View
-from brimline.sources.cgroup import ALERT_AT, RESTART_AT
-from brimline.standing import Measures, Row, State, ended, matches, qualified, rows, stopped, worst
+from brimline.model import Alert, Kind, Phase, SourceStatus, Subject, View
+from brimline.rules.diagnosis import NO_LIMIT
+from brimline.standing import Measures, Row, State, ended, matches, qualified, rows, stopped, told, worst
 from brimline.units import format_bytes, format_ratio
 
 # https://nagios-plugins.org/doc/guidelines.html#AEN78
 EXIT: Final[Mapping[State, int]] = {State.NORMAL: 0, State.WARNING: 1, State.CRITICAL: 2, State.UNKNOWN: 3}
-WORD: Final[Mapping[State, str]] = {
-    State.NORMAL: "OK",
-    State.WARNING: "WARNING",
-    State.CRITICAL: "CRITICAL",
-    State.UNKNOWN: "UNKNOWN",
-}
 COLOUR: Final[Mapping[State, str]] = {
     State.NORMAL: "green",
     State.WARNING: "yellow",
@@ -43,7 +38,7 @@ _HEADINGS: Final = (
     Heading("KIND"),
     Heading("NAME"),
 )
-_NAMED: Final = 3  # subjects the status line names
+_NAMED: Final = 3  # subjects of a state, and alerts, the status line names
 
 
 class Result:
@@ -56,8 +51,14 @@ class Result:
         measures = Measures(view)
         every = rows(measures)
         self.view = view
-        self.rows = [row for row in every if not patterns or any(matches(row.subject, p) for p in patterns)]
-        self.idle = [(s, code) for s, code in stopped(measures) if not patterns or any(matches(s, p) for p in patterns)]
+        self.measures = measures
+
+        def asked(subject: Subject) -> bool:
+            return not patterns or any(matches(subject, pattern) for pattern in patterns)
+
+        self.rows = [row for row in every if asked(row.subject)]
+        self.alerts = [alert for alert in measures.alerts if asked(alert.subject)]
+        self.idle = [(subject, code) for subject, code in stopped(measures) if asked(subject)]
         self.unmatched = [p for p in patterns if not any(matches(row.subject, p) for row in every)]
         failed = [status for status in view.sources if not status.up]
         self.down: list[SourceStatus] = failed if self.unmatched or not patterns else []
@@ -89,10 +90,11 @@ class Unknown(Refusal):
 @config_flags(hidden=True)
 @click.pass_context
 def check(ctx: click.Context, names: tuple[str, ...], *, as_json: bool, flags: Mapping[str, Value]) -> None:
-    """Show every subject against 80 and 85 %; also a Nagios plugin.
+    """Show every subject against its levels; also a Nagios plugin.
 
     NAME is a glob over names, kind/name or project/service: "whisper-*", "process/*", "shop/api". A subject without a
-    limit is measured against the host's memory and marked "no limit".
+    limit is measured against the host's memory and marked "no limit". One with levels of its own (by a label, by
+    thresholds in the configuration) is held against those, and a rule file may state others than 80 and 85 for all.
 
     The exit status is 0 (normal), 1 (warning), 2 (critical) or 3 (unknown). The first line holds the worst subjects
     and, except on a terminal, the performance data. All flags of "brimline run" work here too.
@@ -125,11 +127,17 @@ def status_line(result: Result, *, perfdata: bool) -> str:
     for pattern in result.unmatched:
         idle = [f"{qualified(subject)} is {ended(code)}" for subject, code in result.idle if matches(subject, pattern)]
         said += idle or [f'nothing matches "{pattern}"']
+    firing = [alert for alert in result.alerts if alert.phase is Phase.FIRING]
     if not said:
         top = max((row for row in result.rows if row.ratio is not None), key=lambda row: row.ratio or 0, default=None)
         counted = "1 subject" if len(result.rows) == 1 else f"{len(result.rows)} subjects"
         said.append(f"{counted}, highest {_brief(top)}" if top else "nothing to measure")
-    line = _plain(f"BRIMLINE {WORD[result.state]} - {'; '.join(said)}")
+    if firing:
+        more = f" and {len(firing) - _NAMED} more" if len(firing) > _NAMED else ""
+        named = (f"{alert.alertname} of {qualified(alert.subject)}" for alert in firing[:_NAMED])
+        said.append(f"{len(firing)} firing: {', '.join(named)}{more}")
+    word = "OK" if result.state is State.NORMAL else result.state.upper()
+    line = _plain(f"BRIMLINE {word} - {'; '.join(said)}")
     return f"{line} | {_perfdata(result.rows)}" if perfdata and result.rows else line
 
 
@@ -148,15 +156,24 @@ def _perfdata(found: Sequence[Row]) -> str:
     def label(row: Row) -> str:
         return _plain(row.name).replace("'", "''").replace("=", "_")
 
-    levels = f"{ALERT_AT * 100:g};{RESTART_AT * 100:g};0;100"
-    return " ".join(f"'{label(row)}'={row.ratio * 100:.1f}%;{levels}" for row in found if row.ratio is not None)
+    def levels(row: Row) -> str:
+        return ";".join(f"{level * 100:g}" for level in row.levels)
+
+    known = [(row, row.ratio) for row in found if row.ratio is not None]
+    return " ".join(f"'{label(row)}'={ratio * 100:.1f}%;{levels(row)};0;100" for row, ratio in known)
 
 
 def body(result: Result, room: int, *, colour: bool) -> list[str]:
-    """Return the table, then what failed and what does not run."""
+    """Return the table, then alerts, what is the matter, what failed and what does not run."""
     lines = []
     if result.rows:
         lines += ["", *table.render(_HEADINGS, [_cells(row) for row in result.rows], room, colour=colour)]
+    if result.alerts:
+        at = result.measures.at
+        lines += ["", "alerts:", *(f"  {qualified(alert.subject)}: {told(alert, at)}" for alert in result.alerts)]
+    found = [line for row in result.rows for line in _trouble(row, result.measures, room)]
+    if found:
+        lines += ["", "diagnosis:", *found]
     failed = [(f"{row.name}: {row.reason}") for row in result.rows if row.reason]
     failed += [f"source {status.source}: {status.error}" for status in result.down]
     if failed:
@@ -164,6 +181,14 @@ def body(result: Result, room: int, *, colour: bool) -> list[str]:
     if result.idle:
         lines += ["", "not running:", *(f"  {qualified(subject)}: {ended(code)}" for subject, code in result.idle)]
     return lines
+
+
+def _trouble(row: Row, measures: Measures, room: int) -> list[str]:
+    trouble = measures.trouble(row.subject)
+    if trouble is None or trouble.name == NO_LIMIT:  # which the table says
+        return []
+    said = f"{row.name} {trouble.name}: {trouble.sentence}"
+    return wrap(said, room, initial_indent="  ", subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _cells(row: Row) -> list[Cell]:
@@ -186,25 +211,49 @@ def as_data(result: Result) -> dict[str, object]:
     return {
         "state": str(result.state),
         "at": result.view.snapshot.at.wall,
-        "levels": {"warning": ALERT_AT, "critical": RESTART_AT},
-        "subjects": [
-            {
-                "kind": str(row.subject.kind),
-                "name": row.subject.name,
-                "compose_project": row.subject.labels[1] if row.subject.kind is Kind.CONTAINER else None,
-                "compose_service": row.subject.labels[2] if row.subject.kind is Kind.CONTAINER else None,
-                "state": str(row.state),
-                "used_ratio": row.ratio,
-                "used_bytes": row.used,
-                "limit_bytes": row.limit,
-                "limited": row.limited if row.ratio is not None else None,
-                "error": row.reason or None,
-            }
-            for row in result.rows
-        ],
+        "levels": _levels(result.view.levels),
+        "subjects": [_subject(row, result.measures) for row in result.rows],
+        "alerts": [_alert(alert) for alert in result.alerts],
         "stopped": [
             {"kind": str(subject.kind), "name": subject.name, "exit_code": code} for subject, code in result.idle
         ],
         "sources": [{"source": s.source, "up": s.up, "error": s.error} for s in result.view.sources],
         "unmatched": result.unmatched,
+    }
+
+
+def _levels(levels: tuple[float, float]) -> dict[str, float]:
+    return dict(zip(("warning", "critical"), levels, strict=True))
+
+
+def _subject(row: Row, measures: Measures) -> dict[str, object]:
+    subject, found = row.subject, measures.diagnosis(row.subject)
+    return {
+        "kind": str(subject.kind),
+        "name": subject.name,
+        "compose_project": subject.labels[1] if subject.kind is Kind.CONTAINER else None,
+        "compose_service": subject.labels[2] if subject.kind is Kind.CONTAINER else None,
+        "state": str(row.state),
+        "levels": _levels(row.levels),
+        "used_ratio": row.ratio,
+        "used_bytes": row.used,
+        "limit_bytes": row.limit,
+        "limited": row.limited if row.ratio is not None else None,
+        "diagnosis": None if found is None else {"name": found.name, "sentence": found.sentence},
+        "error": row.reason or None,
+    }
+
+
+def _alert(alert: Alert) -> dict[str, object]:
+    return {
+        "alertname": alert.alertname,
+        "severity": alert.severity or None,
+        "labels": dict(alert.labels),
+        "state": str(alert.phase),
+        "since": alert.since,
+        "value": alert.value,
+        "threshold": alert.threshold,
+        "known": alert.known,
+        "kind": str(alert.subject.kind),
+        "name": alert.subject.name,
     }

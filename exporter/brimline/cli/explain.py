@@ -15,7 +15,7 @@ from brimline.errors import BrimlineError
 from brimline.loading import Value
 from brimline.mistakes import did_you_mean
 from brimline.model import Subject, View
-from brimline.standing import Measures, ended, matches, qualified, rows, stopped
+from brimline.standing import Measures, ended, matches, qualified, rows, stopped, told
 
 
 def find(every: Sequence[Subject], name: str) -> Subject:
@@ -51,6 +51,8 @@ def explain(name: str, flags: Mapping[str, Value]) -> None:
     subject = find([*measured, *idle], name)
     if subject in idle:
         click.echo(f"{qualified(subject)}\n  It holds no memory: {ended(idle[subject])}.")
+        for alert in measures.alerts_of(subject):
+            click.echo(f"  {told(alert, measures.at)}")
         return
     for line in explanation(measured[subject], measures, table.width(), colour=table.coloured()):
         click.echo(line)

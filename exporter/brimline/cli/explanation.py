@@ -1,4 +1,4 @@
-"""One subject explained: which number each tool shows, the sum, the limits, the pressure. Pure."""
+"""One subject explained: what is the matter, which number each tool shows, the sum, the limits, the pressure. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brimline.cli.limits import limits
 from brimline.cli.table import Cell, Heading
 from brimline.cli.verdict import verdict
 from brimline.model import Kind, Subject
-from brimline.standing import Measures, Row, State, qualified
+from brimline.standing import Measures, Row, State, qualified, told
 from brimline.units import format_bytes, format_duration, format_ratio
 
 # measure, what it is called, who shows it or what it holds
@@ -47,11 +47,14 @@ DEFINITIONS: Final = {Kind.CONTAINER: _CGROUP, Kind.CGROUP: _CGROUP, Kind.PROCES
 
 def explanation(row: Row, measures: Measures, room: int, *, colour: bool) -> list[str]:
     """Return the whole text."""
-    sentence = wrap(verdict(row, measures), room, initial_indent="  ", subsequent_indent="  ")
+    said = verdict(row, measures)
+    sentence = wrap(said, room, initial_indent="  ", subsequent_indent="  ")
     lines = [_title(row), *sentence]
+    findings = [line for found in _findings(row.subject, measures, said) for line in _hanging(found, room)]
     if row.state is State.UNKNOWN and row.reason:
-        return lines
+        return [*lines, *(["", *findings] if findings else [])]
     sections = (
+        findings,
         _numbers(row, measures, room, colour=colour),
         _sum(row.subject, measures),
         limits(row, measures, room, colour=colour),
@@ -61,6 +64,19 @@ def explanation(row: Row, measures: Measures, room: int, *, colour: bool) -> lis
         if section:
             lines += ["", *section]
     return lines
+
+
+def _findings(subject: Subject, measures: Measures, said: str) -> Iterator[str]:
+    found = measures.diagnosis(subject)
+    if found is not None and found.sentence != said:
+        # A leak shows after minutes, a limit that is too low after hours; this verb looks for a moment.
+        yield f"diagnosis    {found.name}, as far as one reading tells: {found.sentence}"
+    for alert in measures.alerts_of(subject):
+        yield f"alert        {told(alert, measures.at)}"
+
+
+def _hanging(text: str, room: int) -> list[str]:
+    return wrap(text, room, subsequent_indent=" " * 13)
 
 
 def _title(row: Row) -> str:

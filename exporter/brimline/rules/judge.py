@@ -8,6 +8,7 @@ from typing import Final
 
 from brimline.model import Alert, AlertKey, Now, Phase, StoredAlert, Subject, Transition
 from brimline.rules.condition import Sieves, Tick, Whether
+from brimline.rules.expression import unit_of
 from brimline.rules.machine import INACTIVE, State, Truth, milliseconds, step
 from brimline.rules.terms import Rule
 
@@ -31,6 +32,7 @@ class Judge:
     rule: Rule
     name: str
     whether: Whether
+    unit: str  # of the value; empty where the alternatives have several
     entries: dict[int, Entry] = field(default_factory=dict)
     _allowed: dict[int, bool] = field(default_factory=dict)
     _freed: int = -1
@@ -126,6 +128,7 @@ class Judge:
             actions=rule.actions,
             threshold=self.whether.threshold(tick, row),
             known=state.known,
+            unit=self.unit,
         )
 
     def _is_judged(self, tick: Tick, row: int) -> bool:
@@ -140,4 +143,6 @@ class Judge:
 
 def judge_of(rule: Rule, sieves: Sieves) -> Judge:
     """Compile a rule."""
-    return Judge(rule, rule.name, Whether(sieves, rule.kind, rule.when, rule.stays))
+    units = {unit_of(alternative[0].operand) for alternative in rule.when.alternatives}
+    unit = units.pop() if len(units) == 1 else ""
+    return Judge(rule, rule.name, Whether(sieves, rule.kind, rule.when, rule.stays), unit)

@@ -1,4 +1,4 @@
-"""The front page: every subject's memory as a bar against the two levels, and how the sources fare.
+"""The front page: what fires, every subject's memory as a bar against its own two levels, and how the sources fare.
 
 Plain HTML without a script; every name passes `escape`, and a policy header forbids whatever is not on this page.
 """
@@ -17,9 +17,8 @@ from typing import Final
 from aiohttp import web
 
 from brimline import __version__
-from brimline.model import Kind, SourceStatus, Subject, View
-from brimline.sources.cgroup import ALERT_AT, RESTART_AT
-from brimline.standing import Measures, Row, State, rows, stopped
+from brimline.model import Alert, Diagnosis, Kind, Phase, SourceStatus, Subject, View
+from brimline.standing import Measures, Row, State, amount, qualified, rows, stopped
 from brimline.units import format_bytes, format_duration, format_ratio
 from brimline.web.face import Face
 from brimline.web.once import Once
@@ -29,7 +28,6 @@ _ICON: Final = (
     "data:image/svg+xml,%3Csvg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 16 16'%3E%3Cpath d='M2 2h12v12H2z' "
     "fill='%23ccc'/%3E%3Cpath d='M2 6h12v8H2z' fill='%232c7a4b'/%3E%3Cpath d='M1 4h14' stroke='%23b3261e'/%3E%3C/svg%3E"
 )
-_MARKS: Final = f"M{ALERT_AT * 100:g} 0V12M{RESTART_AT * 100:g} 0V12"
 _STATES: Final = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.NORMAL)
 
 
@@ -81,18 +79,23 @@ def draw(view: View, *, fresh: bool) -> str:
     measures = Measures(view)
     found = rows(measures)
     idle = stopped(measures)
-    at = datetime.fromtimestamp(view.snapshot.at.wall, UTC)
-    when = f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M:%S} UTC</time>'
+    when = _time(view.snapshot.at.wall)
     return "".join(
         (
             *([] if fresh else [_stale(when)]),
             *(_failure(source) for source in view.sources if not source.up),
+            *_alerts(measures),
             f'<p class="summary">{_summary(found, len(idle))}</p>',
-            *_subjects(found, idle),
+            *_subjects(found, idle, measures),
             *_sources(view.sources),
             f'<p class="dim">Read at {when}, tick {view.ticks}, in {_short(view.tick_seconds)}.</p>',
         )
     )
+
+
+def _time(wall: float) -> str:
+    at = datetime.fromtimestamp(wall, UTC)
+    return f'<time datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{at:%Y-%m-%d %H:%M:%S} UTC</time>'
 
 
 def _stale(when: str) -> str:
@@ -105,14 +108,38 @@ def _failure(source: SourceStatus) -> str:
     return f'<p class="loud"><strong>Source {escape(source.source)} failed:</strong> {why}</p>'
 
 
+def _alerts(measures: Measures) -> Iterator[str]:
+    firing = [_alert(alert, measures.at) for alert in measures.alerts if alert.phase is Phase.FIRING]
+    pending = [_alert(alert, measures.at) for alert in measures.alerts if alert.phase is Phase.PENDING]
+    if firing:
+        yield f'<h2 class="alarm">Firing: {len(firing)}</h2><ol class="alerts firing">{"".join(firing)}</ol>'
+    if pending:
+        yield f'<h2 class="dim">Pending: {len(pending)}</h2><ol class="alerts pending">{"".join(pending)}</ol>'
+
+
+def _alert(alert: Alert, at: float) -> str:
+    tone = alert.severity if alert.severity in {State.CRITICAL, State.WARNING} else "other"
+    lasted = format_duration(max(at - alert.since, 0.0))
+    unsure = "" if alert.known else '<span class="unsure">its source fails, the last that is known</span>'
+    return (
+        f'<li class="{tone}"><b>{escape(alert.alertname)}</b><span class="state">{escape(alert.severity)}</span>'
+        f'<span class="who">{escape(qualified(alert.subject))}</span><span class="ratio">{escape(amount(alert))}</span>'
+        f'<span class="dim">for {lasted}, since {_time(alert.since)}</span>{unsure}</li>'
+    )
+
+
 def _summary(found: list[Row], idle: int) -> str:
     counts = Counter(row.state for row in found)
     parts = [f"<b>{counts[state]} {state}</b>" for state in _STATES if counts[state]]
     return ", ".join([*parts, *([f"{idle} stopped"] if idle else [])])
 
 
-def _subjects(found: list[Row], idle: Iterable[tuple[Subject, int | None]]) -> Iterator[str]:
-    lines = [*map(_line, found), *(_stopped_line(subject, code) for subject, code in idle)]
+def _subjects(found: list[Row], idle: Iterable[tuple[Subject, int | None]], measures: Measures) -> Iterator[str]:
+    default = measures.default_levels
+    lines = [
+        *(_line(row, default, measures.trouble(row.subject)) for row in found),
+        *(_stopped_line(subject, code) for subject, code in idle),
+    ]
     yield "<h2>Memory used</h2>"
     if not any(row.subject.kind is not Kind.HOST for row in found):
         yield (
@@ -121,19 +148,25 @@ def _subjects(found: list[Row], idle: Iterable[tuple[Subject, int | None]]) -> I
             "configuration; <code>brimline config print --effective</code> shows what it looks for now.</p>"
         )
     if lines:
-        levels = f"{ALERT_AT * 100:g} % (warning) and {RESTART_AT * 100:g} % (critical)"
-        yield f'<p class="legend">The marks stand at {levels} of what each may use, swap included.</p>'
+        levels = f"{default[0] * 100:g} % (warning) and {default[1] * 100:g} % (critical)"
+        own = "; those with levels of their own say so" if any(row.levels != default for row in found) else ""
+        yield f'<p class="legend">The marks stand at {levels} of what each may use, swap included{own}.</p>'
         yield f'<ol class="subjects">{"".join(lines)}</ol>'
 
 
-def _line(row: Row) -> str:
+def _line(row: Row, default: tuple[float, float], trouble: Diagnosis | None) -> str:
     name = _name(row.subject)
     if row.ratio is None:
         why = escape(row.reason or "its memory could not be read")
         return f'<li class="unknown">{name}<span class="why">{why}</span><span class="state">unknown</span></li>'
+    own = (
+        "" if row.levels == default else f"<span>levels {row.levels[0] * 100:g} % and {row.levels[1] * 100:g} %</span>"
+    )
+    why = "" if trouble is None else f'<span class="told">{escape(trouble.sentence)}</span>'
     return (
-        f'<li class="{row.state}">{name}{_bar(row.ratio)}<span class="ratio">{format_ratio(row.ratio)}</span>'
-        f'<span class="bytes">{_amount(row)}</span><span class="state">{row.state}</span></li>'
+        f'<li class="{row.state}">{name}{_bar(row.ratio, row.levels)}'
+        f'<span class="ratio">{format_ratio(row.ratio)}</span><span class="bytes">{_amount(row)}{own}</span>'
+        f'<span class="state">{row.state}</span>{why}</li>'
     )
 
 
@@ -150,12 +183,13 @@ def _name(subject: Subject) -> str:
     return f'<span class="name"><b>{escape(name)}</b><span>{escape(" / ".join(detail))}</span></span>'
 
 
-def _bar(ratio: float) -> str:
+def _bar(ratio: float, levels: tuple[float, float]) -> str:
+    marks = "".join(f"M{level * 100:g} 0V12" for level in levels)
     width = min(max(ratio, 0.0), 1.0) * 100
     return (
         '<svg class="bar" viewBox="0 0 100 12" preserveAspectRatio="none" aria-hidden="true">'
         f'<rect class="track" y="2" width="100" height="8"/><rect class="fill" y="2" width="{width:.1f}" height="8"/>'
-        f'<path d="{_MARKS}"/></svg>'
+        f'<path d="{marks}"/></svg>'
     )
 
 
