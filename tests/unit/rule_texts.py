@@ -98,7 +98,7 @@ def operands(draw: st.DrawFn, kind: Kind) -> Operand:
 @st.composite
 def comparisons(draw: st.DrawFn, kind: Kind) -> Comparison:
     operand = draw(operands(kind))
-    threshold: float | str = draw(thresholds(expression.unit_of(operand)))
+    threshold: float | str = draw(thresholds(operand.unit))
     if operand.measure.name == LEVELLED and kind in expression.LEVELLED_KINDS and draw(st.booleans()):
         threshold = draw(st.sampled_from(sorted(LEVELS)))
     return Comparison(operand, draw(st.sampled_from(Op)), threshold)

@@ -69,7 +69,7 @@ def test_no_text_does_worse_than_slip(text: str, kind: Kind) -> None:
 def test_quantities_are_read_by_the_unit_of_the_left_side(text: str, threshold: float | str, unit: Unit) -> None:
     comparison = parsed(text)
     assert comparison.threshold == threshold
-    assert expression.unit_of(comparison.operand) is unit
+    assert comparison.operand.unit is unit
 
 
 def test_a_window_is_read_in_seconds() -> None:

@@ -29,20 +29,6 @@ _MIRRORED: Final[Mapping[str, str]] = MappingProxyType({"<": ">", "<=": ">=", ">
 _JOINED: Final = re.compile(r"(?<=\s)(?:and|or|unless|&&|\|\|)(?=\s)", re.IGNORECASE)
 _CALL: Final = re.compile(r"([A-Za-z_]\w*)\s*\((.*)\)", re.ASCII)
 _RANGE: Final = re.compile(r"\s*(\w+)(?:\{.*\})?\s*\[(.*)\]\s*", re.ASCII)  # PromQL's
-_UNITS: Final[Mapping[tuple[Func, Unit], Unit]] = MappingProxyType(
-    {
-        (Func.RATE, Unit.BYTES): Unit.BYTES_PER_SECOND,
-        (Func.RATE, Unit.SECONDS): Unit.SECONDS_PER_SECOND,
-        (Func.RATE, Unit.COUNT): Unit.PER_SECOND,
-        (Func.AVG, Unit.FLAG): Unit.COUNT,
-    }
-)
-
-
-def unit_of(operand: Operand) -> Unit:
-    """Return what the left side counts: a rate is per second, an average of flags a plain number."""
-    unit = operand.measure.unit
-    return unit if operand.func is None else _UNITS.get((operand.func, unit), unit)
 
 
 def parse(text: str, kind: Kind, vocabulary: Vocabulary) -> Comparison:
@@ -74,7 +60,7 @@ def spell(comparison: Comparison) -> str:
 def spell_threshold(comparison: Comparison) -> str:
     """Write the right side: `85%`, `restart_at`."""
     threshold = comparison.threshold
-    return threshold if isinstance(threshold, str) else quantity.spell(threshold, unit_of(comparison.operand))
+    return threshold if isinstance(threshold, str) else quantity.spell(threshold, comparison.operand.unit)
 
 
 def spell_operand(operand: Operand) -> str:
@@ -116,7 +102,7 @@ class _Reading:
             self.slip(operator.start(), operator.end(), f'unknown operator "{operator[0]}"; {hint}')
         operand = self._operand(operator.start())
         if not right:
-            example = quantity.EXAMPLES[unit_of(operand) if operand else Unit.RATIO]
+            example = quantity.EXAMPLES[operand.unit if operand else Unit.RATIO]
             self.slip(operator.start(), operator.end(), f'no quantity; write one, such as "{example}"')
             return None
         threshold = self._threshold(operator.end(), operand)
@@ -212,7 +198,7 @@ class _Reading:
             return None
         if operand is None:
             return None
-        unit = unit_of(operand)
+        unit = operand.unit
         try:
             return quantity.parse(text, unit)
         except UnitError as error:

@@ -8,7 +8,6 @@ from typing import Final
 
 from brimline.model import Alert, AlertKey, Now, Phase, StoredAlert, Subject, Transition
 from brimline.rules.condition import Sieves, Tick, Whether
-from brimline.rules.expression import unit_of
 from brimline.rules.machine import INACTIVE, State, Truth, milliseconds, step
 from brimline.rules.terms import Rule
 
@@ -143,6 +142,6 @@ class Judge:
 
 def judge_of(rule: Rule, sieves: Sieves) -> Judge:
     """Compile a rule."""
-    units = {unit_of(alternative[0].operand) for alternative in rule.when.alternatives}
+    units = {alternative[0].operand.unit for alternative in rule.when.alternatives}
     unit = units.pop() if len(units) == 1 else ""
     return Judge(rule, rule.name, Whether(sieves, rule.kind, rule.when, rule.stays), unit)

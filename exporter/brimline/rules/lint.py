@@ -58,7 +58,7 @@ def _never(comparisons: Sequence[Comparison], kind: Kind) -> str:
         if len(possible) == len(same):
             return f"{_listed(same)} exclude each other"
         refused = next(comparison for comparison in same if comparison not in possible)
-        unit = expression.unit_of(operand)
+        unit = operand.unit
         top = "" if natural.high == inf else f" or above {quantity.spell(natural.high, unit)}"
         return f'"{expression.spell(refused)}", and the measure is never below {quantity.spell(0.0, unit)}{top}'
     return ""

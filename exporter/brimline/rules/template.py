@@ -8,7 +8,6 @@ from typing import Final
 
 from brimline.mistakes import did_you_mean
 from brimline.model import SUBJECT_LABELS, Kind
-from brimline.rules.expression import unit_of
 from brimline.rules.shown import show
 from brimline.rules.slips import Slip, SlipError
 from brimline.rules.terms import Condition, Placeholder, Slot, Template, Vocabulary
@@ -85,7 +84,7 @@ def _of_condition(name: str, condition: Condition | None) -> Placeholder | str:
     if condition is None:
         return Placeholder(name, slot)
     firsts = [alternative[0] for alternative in condition.alternatives]
-    found = {unit_of(first.operand) for first in firsts}
+    found = {first.operand.unit for first in firsts}
     if len(found) > 1:
         return f'"{name}" is of several units in these alternatives; write the measures, or one rule for each'
     if slot is Slot.THRESHOLD and len({first.threshold for first in firsts}) > 1:

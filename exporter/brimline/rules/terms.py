@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum, StrEnum
+from types import MappingProxyType
 from typing import Final, TypeAlias
 
 from brimline.model import SUBJECT_LABELS, Kind, Metric, Subject
@@ -76,6 +77,16 @@ class Measure:
 Vocabulary: TypeAlias = Mapping[Kind, Mapping[str, Measure]]
 
 
+_UNITS: Final[Mapping[tuple[Func, Unit], Unit]] = MappingProxyType(
+    {
+        (Func.RATE, Unit.BYTES): Unit.BYTES_PER_SECOND,
+        (Func.RATE, Unit.SECONDS): Unit.SECONDS_PER_SECOND,
+        (Func.RATE, Unit.COUNT): Unit.PER_SECOND,
+        (Func.AVG, Unit.FLAG): Unit.COUNT,
+    }
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Operand:
     """The left side of a comparison: a measure now, or a function of its last `window` seconds."""
@@ -83,6 +94,12 @@ class Operand:
     measure: Measure
     func: Func | None = None
     window: float | None = None
+
+    @property
+    def unit(self) -> Unit:
+        """What it counts: a rate is per second, an average of flags a plain number."""
+        unit = self.measure.unit
+        return unit if self.func is None else _UNITS.get((self.func, unit), unit)
 
 
 @dataclass(frozen=True, slots=True)
