@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from brimline.judging import Judging
-from brimline.model import Column, Kind, Now, SourceReport, Subject, Target
+from brimline.model import Column, Container, Kind, Now, SourceReport, Subject, Target
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.terms import Levels, RuleSet
 
@@ -151,6 +151,26 @@ def v2_events(**values: int) -> str:
 def no_rules() -> Judging:
     """Return a judge without rules."""
     return Judging(RuleSet((), Levels()), (), MemoryAlertStore(), 120.0, Now(0.0, 0.0))
+
+
+def described(subject: Subject, labels: Mapping[str, str] | None = None, **more: object) -> Container:
+    """Return what an engine says of a running container."""
+    usual = Container(
+        id=subject.uid.partition("@")[0],
+        subject=subject,
+        labels=labels or {},
+        image="model:1",
+        image_id="sha256:1",
+        runtime="runc",
+        running=True,
+        pid=1,
+        started=1_699_999_000.0,
+        exit_code=None,
+        health="",
+        oom_killed=False,
+        status="running",
+    )
+    return replace(usual, **more)  # type: ignore[arg-type]
 
 
 def container(name: str = "web", uid: str = "c1", labels: tuple[str, str] = ("", "")) -> Subject:

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from brimline.errors import UnitError
-from brimline.model import Column, Kind, Snapshot, SourceReport, Subject
+from brimline.model import Column, Container, Kind, Snapshot, SourceReport, Subject
 from brimline.sources.cgroup import KINDS, MEMORY_THRESHOLD_RATIO, MEMORY_USED_RATIO
 from brimline.units import parse_ratio
 
@@ -21,9 +21,10 @@ _log: Final = logging.getLogger(__name__)
 ALERT_LABEL: Final = "brimline.alert-at"
 RESTART_LABEL: Final = "brimline.restart-at"
 _NAMES: Final = (("alert",), ("restart",))
-_NO_LABELS: Final[Mapping[Subject, Mapping[str, str]]] = MappingProxyType({})
+_NOBODY: Final[Mapping[Subject, Container]] = MappingProxyType({})
 
 Declared = tuple[float | None, float | None]
+_SILENT: Final[Declared] = (None, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class LevelBook:
     restart_at: float
     overrides: tuple[Override, ...] = ()
 
-    def of(self, subject: Subject, declared: Declared = (None, None)) -> tuple[float, float]:
+    def of(self, subject: Subject, declared: Declared = _SILENT) -> tuple[float, float]:
         """Return the subject's alert and restart levels; what its owner declared on itself comes first."""
         named = [o for o in self.overrides if any(fnmatchcase(name, o.glob) for name in names(subject))]
         alerts = (declared[0], *(o.alert_at for o in named), self.alert_at)
@@ -60,26 +61,31 @@ def names(subject: Subject) -> tuple[str, ...]:
 
 
 class Levels:
-    """Turns a snapshot into the series of the levels in force.
+    """Turns a snapshot into the series of the levels in force; `version` moves whenever those of anyone may have.
 
     What an owner declared is remembered while the container lives: a silent engine must not tighten a lax level.
     """
 
     def __init__(self, book: LevelBook) -> None:
+        self.version = 0
         self._book = book
         self._declared: dict[str, Declared] = {}
-        self._labels: Mapping[Subject, Mapping[str, str]] = _NO_LABELS
+        self._containers = _NOBODY
         self._made: dict[tuple[Kind, int], tuple[tuple[Subject, ...], Column]] = {}
         self._complained: set[tuple[str, str]] = set()
 
     def use(self, book: LevelBook) -> None:
         """Take other levels."""
         self._book = book
-        self._made.clear()
+        self._change()
+
+    def of(self, subject: Subject) -> tuple[float, float]:
+        """Return a subject's alert and restart levels, by what its owner is known to have declared."""
+        return self._book.of(subject, self._declared.get(subject.uid, _SILENT))
 
     def report(self, snapshot: Snapshot) -> SourceReport:
         """Return the levels of everything whose ratio is known."""
-        self._learn(next((r.docker_labels for r in snapshot.reports if r.docker_labels), _NO_LABELS))
+        self._learn(next((r.containers for r in snapshot.reports if r.containers), _NOBODY))
         found = [
             (kind, column)
             for kind in KINDS
@@ -96,13 +102,21 @@ class Levels:
         self._made = made
         return SourceReport("levels", tuple([column for _, column in made.values()]))
 
-    def _learn(self, labels: Mapping[Subject, Mapping[str, str]]) -> None:
-        if labels is self._labels or not labels:
+    def _learn(self, containers: Mapping[Subject, Container]) -> None:
+        if containers is self._containers or not containers:
             return
-        self._labels = labels
-        self._declared = {
-            s.uid: (self._read(s, own, ALERT_LABEL), self._read(s, own, RESTART_LABEL)) for s, own in labels.items()
+        self._containers = containers
+        read = {
+            s.uid: (self._read(s, c.labels, ALERT_LABEL), self._read(s, c.labels, RESTART_LABEL))
+            for s, c in containers.items()
         }
+        declared = {uid: levels for uid, levels in read.items() if levels != _SILENT}
+        if declared != self._declared:
+            self._declared = declared
+            self._change()
+
+    def _change(self) -> None:
+        self.version += 1
         self._made.clear()
 
     def _read(self, subject: Subject, labels: Mapping[str, str], label: str) -> float | None:
@@ -115,6 +129,6 @@ class Levels:
             return None
 
     def _column(self, kind: Kind, subjects: tuple[Subject, ...]) -> Column:
-        values = [v for s in subjects for v in self._book.of(s, self._declared.get(s.uid, (None, None)))]
+        values = [v for s in subjects for v in self.of(s)]
         twice = tuple([s for s in subjects for _ in _NAMES])
         return Column(MEMORY_THRESHOLD_RATIO[kind], twice, values, _NAMES * len(subjects))

@@ -105,6 +105,34 @@ class Diagnosis:
 
 
 @dataclass(frozen=True, slots=True)
+class Container:
+    """One incarnation of a container as its engine tells of it; a new StartedAt has another `subject.uid`."""
+
+    id: str
+    subject: Subject
+    labels: Mapping[str, str]
+    image: str
+    image_id: str
+    runtime: str
+    running: bool  # a paused one too
+    pid: int
+    started: float  # epoch seconds; 0.0: never
+    exit_code: int | None  # of a stopped one that has run
+    health: str  # "healthy", "unhealthy", "starting"; "" without a health check
+    oom_killed: bool
+    status: str = ""  # created, running, paused, restarting, removing, exited, dead; "" where only events told of it
+    finished: float = 0.0  # epoch seconds; 0.0: never
+    stop_timeout: int | None = None  # seconds between SIGTERM and SIGKILL; None: the engine's own
+    restart_policy: str = ""  # no, on-failure, unless-stopped, always
+    auto_remove: bool = False
+    network_mode: str = ""
+    addresses: tuple[str, ...] = ()  # in its networks
+    aliases: tuple[str, ...] = ()  # names its networks' DNS knows it by
+    ports: tuple[int, ...] = ()  # of the host, that lead to it
+    limit: int = 0  # bytes, as its owner set it; 0: none
+
+
+@dataclass(frozen=True, slots=True)
 class SourceReport:
     """What one source read in one tick; with `error` it has no columns."""
 
@@ -115,7 +143,7 @@ class SourceReport:
     failed: Mapping[Subject, str] = field(default_factory=dict)  # subjects it knows but could not read, and why
     info: Mapping[str, str] = field(default_factory=dict)  # labels of brimline_source_info
     chains: Mapping[Subject, tuple[Level, ...]] = field(default_factory=dict)  # from the subject upwards
-    docker_labels: Mapping[Subject, Mapping[str, str]] = field(default_factory=dict)  # by container
+    containers: Mapping[Subject, Container] = field(default_factory=dict)
     diagnoses: Mapping[Subject, Diagnosis] = field(default_factory=dict)
 
 

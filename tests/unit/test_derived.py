@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 
-from brimline.model import Column, Kind, Metric, Snapshot, SourceReport, Subject
+from brimline.model import Column, Container, Kind, Snapshot, SourceReport, Subject
 from brimline.rules.derived import DIAGNOSIS, TIME_TO_LIMIT, Derived
 from brimline.rules.terms import Levels
-from brimline.sources import cgroup, docker
-from fakes import FakeClock, container, values
+from brimline.sources import cgroup
+from fakes import FakeClock, container, described, values
 
 GIB = 1 << 30
 A, B = container("a", "a1"), container("b", "b1")
@@ -28,8 +28,7 @@ class Scene:
         self.subjects = subjects
         self.share: Callable[[float], float] = lambda _: 0.5
         self.told: dict[str, float] = {"memory_limit_bytes": GIB, "limited": 1}
-        self.docker: dict[Metric, Mapping[Subject, float]] = {}
-        self.labels: Mapping[Subject, Mapping[str, str]] = {}
+        self.engine: Mapping[Subject, Container] = {}
         self.began = self.clock.now()
         self.told["start_time_seconds"] = self.began.wall
 
@@ -46,9 +45,8 @@ class Scene:
     def tick(self, error: str | None = None, failed: Mapping[Subject, str] | None = None) -> SourceReport:
         now = self.clock.pass_(5.0)
         told = [] if error else [c for kind in (C, Kind.CGROUP) for c in self.columns(kind)]
-        engine = tuple(Column(m, tuple(v), tuple(v.values())) for m, v in self.docker.items())
         reports = (
-            SourceReport("docker", engine, docker_labels=self.labels),
+            SourceReport("docker", (), containers=self.engine),
             SourceReport("cgroup", tuple(told), error=error, failed=failed or {}),
         )
         return self.derived.report(Snapshot(now, reports), now)
@@ -107,21 +105,37 @@ def test_a_leak_has_a_time_to_its_limit_and_is_called_one() -> None:
 
 def test_it_is_starting_until_its_start_period_is_over() -> None:
     scene = Scene(A, B)
-    scene.labels = {A: {"brimline.start-period": "10m"}, B: {"brimline.start-period": "soon"}}
+    scene.engine = {s: described(s, {"brimline.start-period": period}) for s, period in ((A, "10m"), (B, "soon"))}
     assert words(scene.live(60)) == {"a": "starting", "b": "starting"}
     assert words(scene.live(120)) == {"a": "starting", "b": "ok"}
     assert words(scene.live(600)) == {"a": "ok", "b": "ok"}
 
 
-def test_one_that_is_not_yet_healthy_is_starting_for_ten_start_periods_at_most() -> None:
+def test_one_with_a_health_check_is_starting_until_it_was_healthy_or_for_ten_start_periods() -> None:
     scene = Scene(A, B)
-    scene.docker = {docker.HEALTHY: {A: 0.0, B: 0.0}}
+    scene.engine = {A: described(A, health="starting"), B: described(B, health="unhealthy")}
     assert words(scene.live(600)) == {"a": "starting", "b": "starting"}
-    scene.docker = {docker.HEALTHY: {A: 1.0, B: 0.0}}
+    scene.engine = {A: described(A, health="healthy"), B: described(B, health="starting")}
     scene.tick()
-    scene.docker = {docker.HEALTHY: {A: 0.0, B: 0.0}}
+    scene.engine = {A: described(A, health="unhealthy"), B: described(B, health="starting")}
     assert words(scene.live(60)) == {"a": "ok", "b": "starting"}, "one that was healthy once has started"
     assert words(scene.live(600)) == {"a": "ok", "b": "ok"}
+
+
+def test_the_first_healthy_answer_ends_the_start_period_early() -> None:
+    scene = Scene(A, B)
+    scene.engine = {A: described(A, health="starting"), B: described(B)}
+    assert words(scene.live(30)) == {"a": "starting", "b": "starting"}
+    scene.engine = {A: described(A, health="healthy"), B: described(B)}
+    assert words(scene.tick()) == {"a": "ok", "b": "starting"}, "without a health check the time decides"
+
+
+def test_a_silent_engine_changes_no_start_period() -> None:
+    scene = Scene(A)
+    scene.engine = {A: described(A, {"brimline.start-period": "10m"})}
+    scene.live(150)
+    scene.engine = {}
+    assert words(scene.live(30)) == {"a": "starting"}
 
 
 def test_a_model_that_was_loaded_to_90_percent_stands_there() -> None:

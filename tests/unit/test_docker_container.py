@@ -76,6 +76,7 @@ def test_a_running_container() -> None:
         exit_code=None,
         health="",
         oom_killed=False,
+        status="running",
     )
 
 
@@ -218,3 +219,33 @@ def test_a_new_name_keeps_the_incarnation() -> None:
     after = renamed(before, "new")
     assert after.subject.labels == ("new", "shop", "whisper")
     assert after.subject.uid == before.subject.uid
+
+
+def test_what_decides_how_it_may_be_restarted() -> None:
+    found = container(
+        state={"FinishedAt": "2026-11-21T07:31:14Z"},
+        HostConfig={
+            "Runtime": "runc",
+            "RestartPolicy": {"Name": "unless-stopped", "MaximumRetryCount": 0},
+            "AutoRemove": True,
+            "NetworkMode": "shop_default",
+            "Memory": 256 << 20,
+        },
+        Config={"Image": "acme/whisper:3", "StopTimeout": 120},
+        NetworkSettings={
+            "Ports": {"8000/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8000"}, {"HostIp": "::", "HostPort": "8000"}]},  # noqa: S104 - as Docker writes it
+            "Networks": {
+                "shop_default": {
+                    "IPAddress": "172.18.0.3",
+                    "GlobalIPv6Address": "",
+                    "Aliases": ["whisper", "d635209f"],
+                },
+                "other": {"IPAddress": "172.19.0.9", "GlobalIPv6Address": "fd00::9", "Aliases": None},
+            },
+        },
+    )
+    assert found.finished == 1795246274.0
+    assert (found.restart_policy, found.auto_remove, found.network_mode) == ("unless-stopped", True, "shop_default")
+    assert (found.stop_timeout, found.limit, found.ports) == (120, 256 << 20, (8000,))
+    assert found.addresses == ("172.18.0.3", "172.19.0.9", "fd00::9")
+    assert found.aliases == ("whisper", "d635209f")

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from brimline.model import Subject
-from brimline.sources.docker_container import Container, Listed, Selection, subject
+from brimline.model import Container, Subject
+from brimline.sources.docker_container import Listed, Selection, subject
 from brimline.sources.docker_events import Event
 from brimline.sources.docker_roster import Hooks, Roster
 
@@ -287,12 +287,25 @@ def test_changes_that_need_no_inspection(roster: Roster, heard: Heard) -> None:
     assert not roster.happened(event("health_status", BOOT + 2, name="web2", health="unhealthy"))
     assert roster.containers["a"].health == "unhealthy"
     assert roster.happened(event("health_status", BOOT + 2.5, name="web2"))  # Podman may not say which
-    assert not roster.happened(event("update", BOOT + 3, name="web2"))
-    assert heard.limits == ["a@1000.0"]
     version = roster.version
     assert not roster.happened(event("kill", BOOT + 4, name="web2", signal="1"))
     assert not roster.happened(event("exec_start", BOOT + 5, name="web2"))
     assert roster.version == version
+
+
+def test_a_new_limit_is_told_and_a_pause_is_looked_at(roster: Roster, heard: Heard) -> None:
+    roster.inspected(made(), listing=True)
+    assert roster.happened(event("update", BOOT + 3))
+    assert heard.limits == ["a@1000.0"]
+    assert roster.happened(event("pause", BOOT + 4))
+    assert roster.happened(event("unpause", BOOT + 5))
+
+
+def test_one_that_died_is_known_as_exited(roster: Roster) -> None:
+    roster.inspected(made(), listing=True)
+    roster.happened(event("die", BOOT + 9, exitCode="0"))
+    known = roster.containers["a"]
+    assert (known.status, known.finished, known.exit_code) == ("exited", BOOT + 9, 0)
 
 
 def test_one_that_cannot_be_inspected_is_named_until_it_can(roster: Roster) -> None:

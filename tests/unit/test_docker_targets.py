@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from brimline.sources.docker_container import Container, Selection, subject
+from brimline.model import Container
+from brimline.sources.docker_container import Selection, subject
 from brimline.sources.docker_roster import Hooks, Roster
 from brimline.sources.docker_targets import BELIEVED, RunningContainers
 

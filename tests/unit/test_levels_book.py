@@ -3,7 +3,7 @@ import pytest
 from brimline.levels import LevelBook, Levels, Override
 from brimline.model import Column, Kind, Now, Snapshot, SourceReport, Subject
 from brimline.sources import cgroup
-from fakes import container
+from fakes import container, described
 
 BOOK = LevelBook(
     0.8, 0.85, (Override("shop/whisper-*", 0.7, 0.9), Override("whisper-*", 0.6, None), Override("*", None, 0.95))
@@ -35,7 +35,8 @@ def test_a_glob_names_a_service_of_a_project_and_a_unit() -> None:
 
 def seen(labels: dict[Subject, dict[str, str]], subjects: tuple[Subject, ...] = (WHISPER,)) -> Snapshot:
     ratio = Column(cgroup.MEMORY_USED_RATIO[Kind.CONTAINER], subjects, [0.5] * len(subjects))
-    return Snapshot(Now(0.0, 0.0), (SourceReport("docker", (), docker_labels=labels), SourceReport("cgroup", (ratio,))))
+    engine = {subject: described(subject, own) for subject, own in labels.items()}
+    return Snapshot(Now(0.0, 0.0), (SourceReport("docker", (), containers=engine), SourceReport("cgroup", (ratio,))))
 
 
 def served(levels: Levels, snapshot: Snapshot) -> list[float]:

@@ -8,6 +8,7 @@ from brimline.metrics.cadvisor import METRICS, Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.model import Column, Kind, Level, Metric, MetricKind, Now, Snapshot, SourceReport, Subject
 from brimline.sources import cgroup
+from fakes import described
 
 WEB = Subject(Kind.CONTAINER, "shop-web-1", ("shop-web-1", "shop", "web"), "aa@1")
 GONE = Subject(Kind.CONTAINER, "gone", ("gone", "", ""), "bb@1")
@@ -45,11 +46,11 @@ def snapshot(*, limit: int | None = 1 << 20, version: str = "1.0") -> Snapshot:
         ROOT: (Level("/", None, 9, 9),),
     }
     info = Column(INFO, (WEB,), [1], (("aa", "shop/web:1"),))
-    labels = {WEB: {"com.docker.compose.service": "web", "org.label-schema/version": version}}
+    engine = {WEB: described(WEB, {"com.docker.compose.service": "web", "org.label-schema/version": version})}
     return Snapshot(
         Now(1234.9, 1.0),
         (
-            SourceReport("docker", (info,), 0.0, docker_labels=labels),
+            SourceReport("docker", (info,), 0.0, containers=engine),
             SourceReport("cgroup", tuple(columns), 0.0, chains=chains),
             SourceReport("host", (Column(HOST_TOTAL, (HOST,), [8 << 30]),), 0.0),
         ),

@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from brimline.model import (
     SUBJECT_LABELS,
     Column,
+    Container,
     Diagnosis,
     Kind,
     Metric,
@@ -65,7 +66,6 @@ METRICS: Final[tuple[Metric, ...]] = (*TIME_TO_LIMIT.values(), *DIAGNOSIS.values
 
 _MEASURES: Final = (
     "start_time_seconds",
-    "healthy",
     "memory_used_bytes",
     "memory_swap_bytes",
     "memory_limit_bytes",
@@ -75,7 +75,6 @@ _MEASURES: Final = (
     "memory_high_ratio",
 )
 _ONE_HOT: Final = {name: tuple(float(name == other) for other in DIAGNOSES) for name in DIAGNOSES}
-_NO_LABELS: Final[Mapping[Subject, Mapping[str, str]]] = MappingProxyType({})
 _NEVER: Final = float("inf")
 _COUNTERS: Final = ("memory_refaults_total", "memory_limit_hits_total", "memory_high_hits_total")
 
@@ -107,10 +106,10 @@ class Reading(NamedTuple):
 
     uid: str
     start: float  # its start period
+    health: str
     ratio: float
     level: float
     started: float | None
-    healthy: float | None
     used: float | None
     swap: float | None
     limit: float | None
@@ -129,6 +128,7 @@ class Derived:
     def __init__(self, levels: Levels, start_period: float = START_PERIOD) -> None:
         self._levels = levels
         self._start_period = start_period
+        self._containers: Mapping[Subject, Container] = {}
         self._columns = Alongside()
         self._forecast = Forecast()
         self._watched: dict[str, Watched] = {}
@@ -146,10 +146,11 @@ class Derived:
             return SourceReport("derived", (), error=error, failed=failed)
         self._follow(found, failed)
         self._count(now)
-        labels = next((r.docker_labels for r in snapshot.reports if r.docker_labels), _NO_LABELS)
+        # What a silent engine said last still holds: its containers run on.
+        self._containers = next((r.containers for r in snapshot.reports if r.containers), self._containers)
         parts = []
         for base, column in zip(self._bases, found, strict=True):
-            base.follow(labels, self._start_period)
+            base.follow(self._containers, self._start_period)
             facts = [self._judge(read, now) for read in self._lay(base, column.values)]
             parts.append((base, facts))
         made = tuple(column for kind in KINDS for column in self._make(kind, [p for p in parts if p[0].kind is kind]))
@@ -179,14 +180,14 @@ class Derived:
         told = [of(measure) for measure in _MEASURES]
         rates = [self._rates[name].of(base.uids) for name in _COUNTERS]
         level = base.levels(levels, self._levels.alert_at)
-        return map(Reading._make, zip(base.uids, base.starts, ratios, level, *told, *rates, strict=True))
+        return map(Reading._make, zip(base.uids, base.starts, base.health, ratios, level, *told, *rates, strict=True))
 
     def _judge(self, read: Reading, now: Now) -> Facts:
         watched = self._watched.get(read.uid)
         if watched is None:
             watched = self._watched[read.uid] = Watched(now.mono)
         age = watched.age(now, read.started)
-        waiting = watched.waits(age, read.start, read.healthy)
+        waiting = watched.waits(age, read.start, read.health)
         held, left = (read.used or 0.0) + (read.swap or 0.0), None
         if read.ratio > 0.0 and held > 0.0:
             start = _NEVER if waiting else read.start

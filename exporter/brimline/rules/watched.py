@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from brimline.errors import UnitError
-from brimline.model import Column, Now, Subject
+from brimline.model import Column, Container, Now, Subject
 from brimline.rules.alongside import Subjects
 from brimline.rules.diagnosis import DIAGNOSES
 from brimline.units import parse_duration
@@ -30,15 +30,18 @@ class Base:
         self.repeated = tuple(subject for subject in subjects for _ in DIAGNOSES)
         self.names = tuple((name,) for name in DIAGNOSES) * len(subjects)
         self.starts: Sequence[float] = ()
-        self._labels: Mapping[Subject, Mapping[str, str]] | None = None
+        self.health: Sequence[str] = ()  # as the engine says it; "" without a health check
+        self._containers: Mapping[Subject, Container] | None = None
         self._levels: Sequence[float] = ()
         self._told: Sequence[Column] = ()
 
-    def follow(self, labels: Mapping[Subject, Mapping[str, str]], start_period: float) -> None:
-        """Take each one's own start period from its labels."""
-        if labels is not self._labels:
-            self._labels = labels
-            self.starts = [_start_period(labels.get(subject), start_period) for subject in self.subjects]
+    def follow(self, containers: Mapping[Subject, Container], start_period: float) -> None:
+        """Take each one's own start period from its labels, and what its health check says."""
+        if containers is not self._containers:
+            self._containers = containers
+            found = [containers.get(subject) for subject in self.subjects]
+            self.starts = [start_period_of(c.labels, start_period) if c else start_period for c in found]
+            self.health = [c.health if c else "" for c in found]
 
     def levels(self, told: Sequence[Column], default: float) -> Sequence[float]:
         """Return the level at which each one alerts, which its source serves."""
@@ -54,11 +57,10 @@ class Base:
         return self._levels
 
 
-def _start_period(labels: Mapping[str, str] | None, default: float) -> float:
-    if not labels or START_LABEL not in labels:
-        return default
+def start_period_of(labels: Mapping[str, str], default: float) -> float:
+    """Return the start period that a container's labels ask for."""
     try:
-        return parse_duration(labels[START_LABEL])
+        return parse_duration(labels[START_LABEL].strip()) if START_LABEL in labels else default
     except UnitError:
         return default
 
@@ -84,11 +86,11 @@ class Watched:
             self._judged = None
         return now.mono - self._began
 
-    def waits(self, age: float, start: float, healthy: float | None) -> bool:
-        """Tell whether its start period goes on."""
-        if healthy:
+    def waits(self, age: float, start: float, health: str) -> bool:
+        """Tell whether its start period goes on: until it was healthy once; without a health check, for a time."""
+        if health == "healthy":
             self._healthy = True
-        return age < start or (healthy == 0.0 and not self._healthy and age < NEVER_HEALTHY * start)
+        return not self._healthy and age < (NEVER_HEALTHY * start if health else start)
 
     def stand(self, mono: float, ratio: float, level: float, *, late: float) -> None:
         """Note where it stands; `late`: how long after its start period this is."""

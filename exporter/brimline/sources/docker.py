@@ -17,6 +17,7 @@ from brimline.dockerapi import find_host
 from brimline.model import (
     SUBJECT_LABELS,
     Column,
+    Container,
     Kind,
     Metric,
     MetricKind,
@@ -28,7 +29,7 @@ from brimline.model import (
 )
 from brimline.options import Duration, Options, refusal
 from brimline.sources.cgroup import START_TIME_SECONDS
-from brimline.sources.docker_container import Container, Selection, complaint
+from brimline.sources.docker_container import Selection, complaint
 from brimline.sources.docker_follow import Engine, Follower, Pace
 from brimline.sources.docker_roster import Hooks, Roster, Tallies
 from brimline.sources.docker_stats import StatsPoll
@@ -128,7 +129,7 @@ class DockerSource:
         self._follower = Follower(engine, self._roster, wake, self._stats.run, pace or Pace())
         self._built = -1
         self._columns: tuple[Column, ...] = ()
-        self._docker_labels: Mapping[Subject, Mapping[str, str]] = {}
+        self._containers: Mapping[Subject, Container] = {}
         self._tuples: dict[Metric, tuple[Subject, ...]] = {}
         self._extra: tuple[tuple[str, ...], ...] = ()
         self._gone_since: dict[tuple[str, ...], float] = {}
@@ -162,7 +163,7 @@ class DockerSource:
             time.perf_counter() - began,
             failed={**self._roster.unreadable, **self._stats.failed},
             info=self._info(),
-            docker_labels=self._docker_labels,
+            containers=self._containers,
         )
 
     def targets(self) -> tuple[Target, ...]:
@@ -196,7 +197,7 @@ class DockerSource:
         self._gone_since = {k: v for k, v in self._gone_since.items() if k not in present and k not in expired}
         for labels in set(expired) - present:
             self._roster.tallies.pop(labels, None)
-        self._docker_labels = {c.subject: c.labels for c in containers}
+        self._containers = {c.subject: c for c in containers}
         self._columns = tuple(self._make_columns(containers))
 
     def _make_columns(self, containers: list[Container]) -> Iterable[Column]:

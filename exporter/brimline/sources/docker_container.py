@@ -13,7 +13,7 @@ from typing import Final
 
 from brimline.errors import SourceError
 from brimline.labels import sanitise
-from brimline.model import Kind, Subject
+from brimline.model import Container, Kind, Subject
 from brimline.units import parse_bytes
 
 ENABLE: Final = "brimline.enable"
@@ -22,24 +22,6 @@ PROJECT: Final = "com.docker.compose.project"
 SERVICE: Final = "com.docker.compose.service"
 MAX_INT: Final = 1 << 63  # JSON knows no limit, floats do
 _NO: Final = frozenset({"false", "no", "off", "0"})
-
-
-@dataclass(frozen=True, slots=True)
-class Container:
-    """One incarnation of a container; a new StartedAt is a new incarnation with another `subject.uid`."""
-
-    id: str
-    subject: Subject
-    labels: Mapping[str, str]
-    image: str
-    image_id: str
-    runtime: str
-    running: bool
-    pid: int
-    started: float  # epoch seconds; 0.0: never
-    exit_code: int | None  # of a stopped one that has run
-    health: str  # "healthy", "unhealthy", "starting"; "" without a health check
-    oom_killed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +52,8 @@ def parse_inspection(answer: Mapping[str, object]) -> Container:
     container_id, state = _text(answer, "Id"), _mapping(answer, "State")
     if not container_id or not state:
         raise SourceError(f"inspecting a container: no Id or State in {str(answer)[:80]!r}")
-    config = _mapping(answer, "Config")
+    config, host = _mapping(answer, "Config"), _mapping(answer, "HostConfig")
+    networks = [n for n in _mapping(_mapping(answer, "NetworkSettings"), "Networks").values() if isinstance(n, dict)]
     labels = {k: v for k, v in _mapping(config, "Labels").items() if isinstance(k, str) and isinstance(v, str)}
     name = _text(answer, "Name").removeprefix("/") or container_id[:12]
     # While it waits for its next start Docker says Running and Restarting both; there is no process then.
@@ -82,14 +65,31 @@ def parse_inspection(answer: Mapping[str, object]) -> Container:
         labels=labels,
         image=sanitise(_text(config, "Image")),
         image_id=sanitise(_text(answer, "Image")),
-        runtime=sanitise(_text(_mapping(answer, "HostConfig"), "Runtime")),
+        runtime=sanitise(_text(host, "Runtime")),
         running=running,
         pid=_number(state, "Pid") or 0 if running else 0,
         started=started,
         exit_code=_number(state, "ExitCode") if started and not running else None,
         health=_text(_mapping(state, "Health") or _mapping(state, "Healthcheck"), "Status"),
         oom_killed=state.get("OOMKilled") is True,
+        status=_text(state, "Status"),
+        finished=epoch(_text(state, "FinishedAt")),
+        stop_timeout=_number(config, "StopTimeout"),
+        restart_policy=_text(_mapping(host, "RestartPolicy"), "Name"),
+        auto_remove=host.get("AutoRemove") is True,
+        network_mode=_text(host, "NetworkMode"),
+        addresses=tuple([a for n in networks for a in (_text(n, "IPAddress"), _text(n, "GlobalIPv6Address")) if a]),
+        aliases=tuple(dict.fromkeys([alias for n in networks for alias in _texts(n, "Aliases")])),
+        ports=_published(_mapping(_mapping(answer, "NetworkSettings"), "Ports")),
+        limit=max(_number(host, "Memory") or 0, 0),
     )
+
+
+def _published(ports: Mapping[str, object]) -> tuple[int, ...]:
+    """Return the host's ports out of `{"80/tcp": [{"HostIp": "0.0.0.0", "HostPort": "8080"}]}`."""
+    bindings = [b for found in ports.values() if isinstance(found, list) for b in found if isinstance(b, dict)]
+    told = [_text(binding, "HostPort") for binding in bindings]
+    return tuple(sorted({int(port) for port in told if port.isascii() and port.isdecimal()}))
 
 
 def subject(name: str, labels: Mapping[str, str], uid: str) -> Subject:
@@ -101,6 +101,11 @@ def subject(name: str, labels: Mapping[str, str], uid: str) -> Subject:
 def renamed(container: Container, name: str) -> Container:
     """Return the container under its new name."""
     return replace(container, subject=subject(name, container.labels, container.subject.uid))
+
+
+def ended(container: Container, exit_code: int | None, at: float) -> Container:
+    """Return the container as it is after it died."""
+    return replace(container, running=False, pid=0, exit_code=exit_code, status="exited", finished=at)
 
 
 def epoch(text: str) -> float:
@@ -158,6 +163,11 @@ def complaint(pattern: str) -> str | None:
 def _text(mapping: Mapping[str, object], key: str) -> str:
     value = mapping.get(key)
     return value if isinstance(value, str) else ""
+
+
+def _texts(mapping: Mapping[str, object], key: str) -> list[str]:
+    value = mapping.get(key)
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _number(mapping: Mapping[str, object], key: str) -> int | None:

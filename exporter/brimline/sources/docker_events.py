@@ -17,6 +17,8 @@ FILTERS: Final[Mapping[str, list[str]]] = MappingProxyType(
         # Health checks run as exec: without this filter each of them makes three events.
         "event": [
             "create",
+            "pause",
+            "unpause",
             "start",
             "die",
             "kill",

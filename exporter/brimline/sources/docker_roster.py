@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from brimline.labels import sanitise
-from brimline.model import Subject
-from brimline.sources.docker_container import Container, Listed, Selection, renamed, subject
+from brimline.model import Container, Subject
+from brimline.sources.docker_container import Listed, Selection, ended, renamed, subject
 from brimline.sources.docker_events import Event, Exit, is_oom
 
 SAME_START: Final = 1.0  # a `start` event comes within this after its StartedAt (1 ms here; a slow disk takes longer)
@@ -151,7 +151,7 @@ class Roster:
     def _apply(self, event: Event) -> bool:
         known = self.containers.get(event.id)
         match event.action:
-            case "create":
+            case "create" | "pause" | "unpause":
                 return True
             case "start":
                 self._started(event)
@@ -167,6 +167,7 @@ class Roster:
                 self.gone(event.id)
             case "update" if known:
                 self._hooks.on_limits_changed(known.subject)
+                return True
             case "rename" if event.attributes.get("name"):
                 self._change(event.id, lambda c: renamed(c, event.attributes["name"]))
                 self._take_along(known, self.containers.get(event.id))
@@ -214,7 +215,7 @@ class Roster:
         self._deaths.setdefault(event.id, []).append(death)
         if known is not None and known.started > event.at:
             return  # a replay: the incarnation that died is not the one that runs
-        self._change(event.id, lambda c: replace(c, running=False, pid=0, exit_code=event.exit_code))
+        self._change(event.id, lambda c: ended(c, event.exit_code, event.at))
 
     def _judge(self, container_id: str, now: Container | None) -> None:
         for death in self._deaths.pop(container_id, ()):

@@ -11,10 +11,10 @@ from typing import Final
 
 from brimline.dockerapi import DockerApi
 from brimline.errors import SourceError
-from brimline.model import Column, Kind, Subject
+from brimline.model import Column, Container, Kind, Subject
 from brimline.sources.cgroup import Facts, bounds, used
 from brimline.sources.cgroup_table import Columns, Row, make_row
-from brimline.sources.docker_container import MAX_INT, Container
+from brimline.sources.docker_container import MAX_INT
 
 SAMPLES: Final = 4  # at a time
 

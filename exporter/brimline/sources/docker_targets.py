@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from brimline.errors import UnitError
-from brimline.model import Target
-from brimline.sources.docker_container import LIMIT, Container, declared_limit
+from brimline.model import Container, Target
+from brimline.sources.docker_container import LIMIT, declared_limit
 from brimline.sources.docker_roster import Roster
 
 log = logging.getLogger(__name__)
