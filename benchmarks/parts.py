@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from brimline.fds import FdBudget
+from brimline.levels import LevelBook, Levels
 from brimline.model import Clock, HostFacts, Now, Poller, Wake
 from brimline.procfs import Procfs
 from brimline.sources.cgroup_reader import CgroupSource
@@ -84,6 +85,7 @@ def source(
         targets=tuple,
         host=lambda: HostFacts(2**40, 2**40, 0),
         kills=OomLedger(),
+        levels=Levels(LevelBook(0.80, 0.85)),
     )
 
 

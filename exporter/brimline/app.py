@@ -22,7 +22,7 @@ from brimline.loading import read_text
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Clock, Source, View
+from brimline.model import Clock, Source
 from brimline.rulefiles import beside, load_rules, read_rules
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.terms import RuleSet
@@ -31,6 +31,7 @@ from brimline.sources.docker import DockerSource
 from brimline.sources.oom import OomLedger
 from brimline.sources.process import ProcessSource
 from brimline.sources.registry import build, change
+from brimline.view import View
 
 _log: Final = logging.getLogger(__name__)
 _WHOLE_SECONDS: Final = 10.0  # how long a single reading waits for Docker's first list
@@ -53,15 +54,21 @@ class App:
         self._changing = asyncio.Lock()
         self._following: asyncio.Task[None] | None = None
         self._looked_at = math.inf  # when the first look at everything was done or given up
+        clock = clock or SystemClock()
+        overrides, period = overrides_of(loaded.config), loaded.config.start_period
+        self._judging = Judging(rules_of(loaded), overrides, MemoryAlertStore(), period, clock.now())
         self._world = World(
-            clock or SystemClock(), LoopPoller(), self._wake, environ, OomLedger(), lambda: self._loaded.config.interval
+            clock=clock,
+            poller=LoopPoller(),
+            wake=self._wake,
+            environ=environ,
+            kills=OomLedger(),
+            interval=lambda: self._loaded.config.interval,
+            levels=self._judging.in_force,
         )
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)
-        overrides, period = overrides_of(loaded.config), loaded.config.start_period
-        now = self._world.clock.now()
-        self._judging = Judging(rules_of(loaded), overrides, MemoryAlertStore(), period, now)
         self._engine = Engine(judging=self._judging, self_metrics=self.self_metrics, clock=self._world.clock)
         self._use(loaded.config)
 

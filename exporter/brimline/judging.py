@@ -33,6 +33,11 @@ class Judging:
         """Return the alert and restart levels of what has none of its own."""
         return self._rules.levels.alert_at, self._rules.levels.restart_at
 
+    @property
+    def in_force(self) -> Levels:
+        """Return each subject's own levels, as of what was judged last."""
+        return self._levels
+
     def use(self, rules: RuleSet, overrides: tuple[Override, ...], start_period: float, now: Now) -> None:
         """Judge by these rules from now on; what is known of leaks is forgotten only where its terms changed."""
         if (rules.levels, start_period) != (self._rules.levels, self._start_period):
@@ -47,6 +52,10 @@ class Judging:
         seen = replace(levelled, reports=(*levelled.reports, self._derived.report(levelled, snapshot.at)))
         judgement = self._evaluator.tick(seen)
         return replace(seen, reports=(*seen.reports, self._served.report(judgement.alerts))), judgement
+
+    def missed(self, now: Now) -> None:
+        """Nobody looked since the last tick: that time counts towards nothing."""
+        self._evaluator.missed(now)
 
     def save(self, now: Now) -> None:
         """Save how far every alert has come: before the process ends."""

@@ -1,9 +1,14 @@
-"""Makes any text a label value that every scraper, terminal and page can show; sources call it where names enter."""
+"""Makes any text a label value every scraper, terminal and page can show; tells what a glob may call a subject. Pure.
+
+Sources call `sanitise` where names enter.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from typing import Final
+
+from brimline.model import Kind, Subject
 
 KEPT: Final = 200
 LONGEST: Final = KEPT + 1 + 8  # what a cut name comes to, so that sanitising twice changes nothing
@@ -24,6 +29,14 @@ def sanitise(text: str) -> str:
         return escaped
     whole = hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{escaped[:KEPT]}~{whole}"
+
+
+def names(subject: Subject) -> tuple[str, ...]:
+    """Return what a glob may call it: its name, and for a container of a project also project/service, project/name."""
+    if subject.kind is not Kind.CONTAINER:
+        return (subject.name,)
+    name, project, service = subject.labels
+    return (name, f"{project}/{service}", f"{project}/{name}") if project else (name,)
 
 
 def _visible(char: str) -> str:

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Final
 
 from brimline.errors import UnitError
+from brimline.labels import names
 from brimline.model import Column, Container, Kind, Snapshot, SourceReport, Subject
 from brimline.sources.cgroup import KINDS, MEMORY_THRESHOLD_RATIO, MEMORY_USED_RATIO
 from brimline.units import parse_ratio
@@ -52,16 +53,8 @@ class LevelBook:
         return next(v for v in alerts if v is not None), next(v for v in restarts if v is not None)
 
 
-def names(subject: Subject) -> tuple[str, ...]:
-    """Return what a glob may call it: its name, and for a container of a project also project/service, project/name."""
-    if subject.kind is not Kind.CONTAINER:
-        return (subject.name,)
-    name, project, service = subject.labels
-    return (name, f"{project}/{service}", f"{project}/{name}") if project else (name,)
-
-
 class Levels:
-    """Turns a snapshot into the series of the levels in force; `version` moves whenever those of anyone may have.
+    """Turns a snapshot into the series of the levels in force; `version` moves whenever any of them may have changed.
 
     What an owner declared is remembered while the container lives: a silent engine must not tighten a lax level.
     """

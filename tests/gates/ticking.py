@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from brimline.fds import FdBudget
+from brimline.levels import LevelBook, Levels
 from brimline.model import HostFacts
 from brimline.procfs import Procfs
 from brimline.sources.cgroup_open import OpenCgroup
@@ -85,6 +86,7 @@ def source(
         targets=tuple,
         host=host,
         kills=OomLedger(),
+        levels=Levels(LevelBook(0.80, 0.85)),
     )
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from brimline.fds import FdBudget
+from brimline.levels import LevelBook, Levels
 from brimline.model import Now, SourceReport, Target
 from brimline.procfs import Procfs
 from brimline.sources.cgroup_reader import CgroupSource
@@ -78,6 +79,7 @@ class Measured:
             targets=lambda: self._targets,
             host=lambda: self.host.facts,
             kills=OomLedger(),
+            levels=Levels(LevelBook(0.80, 0.85)),
         )
         self.report = SourceReport(self.source.name, ())
 

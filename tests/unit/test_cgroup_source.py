@@ -8,6 +8,7 @@ import pytest
 
 from brimline.errors import SourceError
 from brimline.fds import FdBudget
+from brimline.levels import LevelBook, Levels
 from brimline.model import HostFacts, SourceReport, Subject, Target
 from brimline.procfs import Procfs
 from brimline.sources.cgroup_reader import CgroupSource
@@ -56,6 +57,7 @@ class World:
             targets=lambda: self.targets,
             host=lambda: self.host,
             kills=OomLedger(),
+            levels=Levels(LevelBook(0.8, 0.85)),
         )
 
     def kinds(self) -> dict[str, float]:

@@ -280,7 +280,7 @@ def test_the_list_says_whom_to_inspect(roster: Roster) -> None:
     assert roster.listed(listing, doubt=True) == ["a", "b", "c", "e"]
 
 
-def test_changes_that_need_no_inspection(roster: Roster, heard: Heard) -> None:
+def test_changes_that_need_no_inspection(roster: Roster) -> None:
     roster.inspected(made(), listing=True)
     assert not roster.happened(event("rename", BOOT + 1, name="web2", oldName="/web"))
     assert roster.containers["a"].subject.labels == ("web2", "", "")

@@ -1,13 +1,13 @@
 import pytest
 
-from brimline.fds import FdBudget
-from brimline.sources.early import Fill, Thresholds, level_of
-from brimline.sources.watch import Watch
-from fakes import FakePoller
+from brimline.sources.early import LEVELS, Fill, Thresholds, level_of
+from unit.fake_watch import RecordingWatch
 
 
 def test_levels() -> None:
-    assert [level_of(r) for r in (0.5, 0.8, 0.81, 0.85, 0.86, 1.2)] == [0, 0, 1, 1, 2, 2]
+    assert [level_of(r, LEVELS) for r in (0.5, 0.8, 0.81, 0.85, 0.86, 1.2)] == [0, 0, 1, 1, 2, 2]
+    assert [level_of(r, (0.7, 0.9)) for r in (0.7, 0.71, 0.86, 0.9, 0.91)] == [0, 1, 1, 1, 2]
+    assert [level_of(r, (0.95, 0.85)) for r in (0.5, 0.9, 0.96)] == [0, 1, 2]
 
 
 def test_an_idle_cgroup_asks_for_nothing() -> None:
@@ -30,6 +30,18 @@ def test_a_filling_one_is_looked_at_half_way_to_the_next_level() -> None:
     assert fill.seconds_to_next_level(18.0) is None
 
 
+def test_a_filling_one_is_looked_at_half_way_to_the_next_of_its_own_levels() -> None:
+    fill = Fill()
+    fill.levels = (0.5, 0.9)
+    fill.note(0.2, 10.0)
+    fill.note(0.4, 12.0)  # 0.1 a second
+    assert fill.seconds_to_next_level(12.0) == pytest.approx(0.5)
+    fill.note(0.6, 14.0)
+    assert fill.seconds_to_next_level(14.0) == pytest.approx(1.5)
+    fill.levels = (0.95, 0.7)  # whose alert level is the higher one is first told of the restart
+    assert fill.seconds_to_next_level(14.0) == pytest.approx(0.5)
+
+
 def test_what_filled_and_stands_still_is_soon_left_in_peace() -> None:
     """Nothing is noted while nothing changes: time alone must do it, or a loaded model is looked at for ever."""
     fill = Fill()
@@ -46,29 +58,15 @@ def test_what_filled_and_stands_still_is_soon_left_in_peace() -> None:
     assert fill.rate == 0.0
 
 
-class RecordingWatch(Watch):
-    """Notes which v1 thresholds are set; the kernel's side is proved against the real one."""
-
-    def __init__(self, *, refuse: bool = False) -> None:
-        super().__init__(FakePoller(), FdBudget(100))
-        self.refuse = refuse
-        self.set: list[str] = []
-        self.alive: set[int] = set()
-
-    def on_event(self, directory: str, file: str, argument: str, ready: object) -> int | None:  # type: ignore[override] # a name will do
-        del directory, file, ready
-        if self.refuse:
-            return None
-        self.set.append(argument)
-        self.alive.add(len(self.set))
-        return len(self.set)
-
-    def forget_event(self, event: int | None) -> None:
-        self.alive.discard(event or 0)
-
-
-def _arm(thresholds: Thresholds, *, droppable: int = 0, swap: int = 0, room: int = 0) -> None:
-    thresholds.arm(limit=1000, room=room, swap=swap, droppable=droppable)
+def _arm(
+    thresholds: Thresholds,
+    *,
+    levels: tuple[float, float] = LEVELS,
+    droppable: int = 0,
+    swap: int = 0,
+    room: int = 0,
+) -> None:
+    thresholds.arm(levels, limit=1000, room=room, swap=swap, droppable=droppable)
 
 
 def test_alarms_stand_at_the_levels_plus_what_is_droppable() -> None:
@@ -80,9 +78,27 @@ def test_alarms_stand_at_the_levels_plus_what_is_droppable() -> None:
     assert watch.set == ["900", "950"]
     _arm(thresholds, droppable=140)
     assert watch.set == ["900", "950", "940", "990"]
-    assert watch.alive == {3, 4}
+    assert watch.alive == ["940", "990"]
     thresholds.disarm()
-    assert watch.alive == set()
+    assert watch.alive == []
+    watch.close()
+
+
+def test_alarms_stand_at_the_levels_of_the_subject() -> None:
+    watch = RecordingWatch()
+    thresholds = Thresholds(watch, "d", lambda: None)
+    _arm(thresholds, levels=(0.7, 0.9))
+    assert watch.alive == ["700", "900"]
+    thresholds.disarm()
+    _arm(thresholds, levels=(0.6, 0.9), droppable=50)
+    assert watch.alive == ["650", "950"]
+    watch.close()
+
+
+def test_one_alarm_stands_for_two_levels_that_are_the_same() -> None:
+    watch = RecordingWatch()
+    _arm(Thresholds(watch, "d", lambda: None), levels=(0.7, 0.7))
+    assert watch.set == ["700"]
     watch.close()
 
 

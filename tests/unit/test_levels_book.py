@@ -66,3 +66,27 @@ def test_the_series_keeps_its_tuples_until_something_changes() -> None:
     assert again.subjects is first.subjects
     levels.use(LevelBook(0.7, 0.75))
     assert served(levels, snapshot) == [0.7, 0.75]
+
+
+def test_the_version_moves_with_the_book_and_with_what_owners_say() -> None:
+    levels = Levels(LevelBook(0.8, 0.85))
+    other = container("other", "c2")
+    versions = [levels.version]
+
+    def moved() -> bool:
+        versions.append(levels.version)
+        return versions[-1] != versions[-2]
+
+    levels.report(seen({WHISPER: {"brimline.alert-at": "70%"}}))
+    assert moved()
+    assert levels.of(WHISPER) == (0.7, 0.85)
+    levels.report(seen({WHISPER: {"brimline.alert-at": "70%"}, other: {"some.label": "x"}}, (WHISPER, other)))
+    levels.report(seen({}))
+    assert not moved(), "who says nothing of levels changes none, nor does a silent engine"
+    assert levels.of(other) == (0.8, 0.85)
+    levels.use(LevelBook(0.6, 0.9))
+    assert moved()
+    assert levels.of(WHISPER) == (0.7, 0.9)
+    levels.report(seen({other: {}}))
+    assert moved()
+    assert levels.of(WHISPER) == (0.6, 0.9)

@@ -159,6 +159,17 @@ def test_a_source_that_fails_changes_no_phase_and_stops_the_time() -> None:
     assert names(world.ratio(a=0.9)) == ["A0 a firing"]
 
 
+def test_time_in_which_nobody_looked_counts_towards_nothing() -> None:
+    world = World(rules("when: memory_used_ratio > 80%, for: 20s"))
+    for _ in range(3):
+        world.ratio(a=0.9)
+    world.wall, world.mono = world.wall + 60, world.mono + 60  # stopped, and told to go on
+    world.evaluator.missed(world.now)
+    assert names(world.tick({RATIO: {A: 0.9}}, seconds=0)) == ["A0 a pending"]  # 10 s are known
+    assert names(world.ratio(a=0.9)) == ["A0 a pending"]
+    assert names(world.ratio(a=0.9)) == ["A0 a firing"]
+
+
 def test_a_subject_that_could_not_be_read_is_unknown_and_another_is_not() -> None:
     world = World(rules("when: memory_used_ratio > 80%"))
     world.ratio(a=0.9, b=0.9)

@@ -13,7 +13,7 @@ from brimline.model import Alert, AlertStore, Kind, Now, Phase, Snapshot, Subjec
 from brimline.rules.condition import Sieves, Tick
 from brimline.rules.history import MOST, History
 from brimline.rules.judge import Entry, Judge, judge_of
-from brimline.rules.machine import milliseconds
+from brimline.rules.machine import Truth, milliseconds, step
 from brimline.rules.sight import Sight
 from brimline.rules.terms import RuleSet
 
@@ -87,6 +87,11 @@ class Evaluator:
         self._save_changes(changes, tick)
         self._sweep(tick.at)
         return Judgement(tuple(alerts), tuple(changes))
+
+    def missed(self, now: Now) -> None:
+        """Take the time since the last tick as unknown: nobody looked, so it counts towards nothing."""
+        for judge, entry in self._open():
+            entry.state, _ = step(judge.rule, entry.state, Truth.UNKNOWN, None, now)
 
     def save(self, now: Now) -> None:
         """Save how far every alert has come: before the process ends."""

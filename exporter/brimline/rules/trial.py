@@ -6,13 +6,13 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from brimline.model import SUBJECT_LABELS, Alert, Now, Phase, Snapshot
+from brimline.model import Alert, Now, Phase, Snapshot
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.casefile import Case, Check, Expected
 from brimline.rules.evaluator import Evaluator, Judgement
+from brimline.rules.filling import Filling, labels_of
 from brimline.rules.series import Film, Series
-from brimline.rules.template import render
-from brimline.rules.terms import Placeholder, Rule, RuleSet, Slot
+from brimline.rules.terms import RuleSet
 from brimline.units import spell_duration
 
 
@@ -46,19 +46,12 @@ def failures(rules: RuleSet, case: Case, every: int) -> Iterator[Failure]:
     until = due[-1].at if due else 0
     for at, judgement, snapshot in run(rules, case.series, interval=case.interval, every=every, until=until):
         while due and due[0].at < at + every:
-            if lines := tuple(_compare(due[0], judgement.alerts, _Filling(rules, snapshot), at)):
+            if lines := tuple(_compare(due[0], judgement.alerts, Filling(rules, snapshot), at)):
                 yield Failure(due[0].where, (f"{case.name}, at {_at(due[0].at)}: {due[0].alertname}", *lines))
             due.pop(0)
 
 
-def labels_of(alert: Alert) -> dict[str, str]:
-    """Return an alert's labels as Prometheus would have them: without the name, and none that is empty."""
-    own = dict(zip(SUBJECT_LABELS[alert.key.kind], alert.key.labels, strict=True))
-    found = {**own, **dict(alert.labels), "severity": alert.severity}
-    return {label: value for label, value in sorted(found.items()) if value}
-
-
-def _compare(check: Check, alerts: Sequence[Alert], filling: _Filling, at: int) -> Iterator[str]:
+def _compare(check: Check, alerts: Sequence[Alert], filling: Filling, at: int) -> Iterator[str]:
     named = [alert for alert in alerts if alert.alertname == check.alertname]
     firing = [alert for alert in named if alert.phase is Phase.FIRING]
     wanted = Counter(_spelled(expected.labels) for expected in check.alerts)
@@ -74,7 +67,7 @@ def _compare(check: Check, alerts: Sequence[Alert], filling: _Filling, at: int) 
                 yield from _compare_annotations(expected, alert, filling)
 
 
-def _compare_annotations(expected: Expected, alert: Alert, filling: _Filling) -> Iterator[str]:
+def _compare_annotations(expected: Expected, alert: Alert, filling: Filling) -> Iterator[str]:
     if expected.annotations is None:
         return
     got = filling.annotations(alert)
@@ -102,30 +95,3 @@ def _at(milliseconds: int) -> str:
 
 def _spelled(labels: Mapping[str, str]) -> str:
     return "{" + ", ".join(f'{label}="{value}"' for label, value in sorted(labels.items())) + "}"
-
-
-class _Filling:
-    """What fills the annotations at one moment."""
-
-    def __init__(self, rules: RuleSet, snapshot: Snapshot) -> None:
-        self._rules: dict[str, Rule] = {rule.name: rule for rule in rules.rules}
-        self._snapshot = snapshot
-
-    def annotations(self, alert: Alert) -> dict[str, str]:
-        """Return the alert's annotations, filled."""
-
-        def fill(placeholder: Placeholder) -> str | float | None:
-            match placeholder.slot:
-                case Slot.LABEL:
-                    return alert.key.labels[SUBJECT_LABELS[alert.key.kind].index(placeholder.name)]
-                case Slot.VALUE:
-                    return alert.value
-                case Slot.THRESHOLD:
-                    return alert.threshold
-                case Slot.MEASURE:
-                    values = (
-                        {} if placeholder.measure is None else self._snapshot.by_subject(placeholder.measure.metric)
-                    )
-                    return values.get(alert.subject)
-
-        return {name: render(template, fill) for name, template in self._rules[alert.key.rule].annotations}

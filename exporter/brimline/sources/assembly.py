@@ -18,6 +18,7 @@ from brimline.sources.cgroup_reader import CgroupSource
 from brimline.sources.cgroupfs import Cgroupfs
 from brimline.sources.docker import DockerOptions, DockerSource, is_socket
 from brimline.sources.docker_roster import Tallies
+from brimline.sources.early import LevelsInForce
 from brimline.sources.host import HostSource
 from brimline.sources.oom import OomLedger
 from brimline.sources.process import ProcessOptions
@@ -41,7 +42,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What every source is handed: time, the loop, the environment, and the counts that outlive a reload."""
+    """What every source is handed: time, the loop, the environment, and what outlives a reload: counts and levels."""
 
     clock: Clock
     poller: Poller
@@ -49,6 +50,7 @@ class World:
     environ: Mapping[str, str]
     kills: OomLedger
     interval: Callable[[], float]
+    levels: LevelsInForce
 
 
 class Ground:

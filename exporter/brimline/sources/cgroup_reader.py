@@ -22,6 +22,7 @@ from brimline.sources.cgroup_table import Columns
 from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2
 from brimline.sources.cgroupfs import Cgroupfs
+from brimline.sources.early import LevelsInForce
 from brimline.sources.oom import Cause, OomLedger
 from brimline.sources.watch import Watch
 
@@ -50,6 +51,7 @@ class CgroupSource:
         targets: Callable[[], Sequence[Target]],
         host: Callable[[], HostFacts | None],
         kills: OomLedger,
+        levels: LevelsInForce,
     ) -> None:
         self._fs = fs
         self._procfs = procfs
@@ -68,6 +70,8 @@ class CgroupSource:
         self._targets = targets
         self._host = host
         self._kills = kills
+        self._levels = levels
+        self._aimed = levels.version
 
     def read(self, now: Now) -> SourceReport:
         """Read everything now."""
@@ -97,7 +101,8 @@ class CgroupSource:
         self._roll.measure(globs)
 
     def next_look(self) -> float | None:
-        """Return in how many seconds the fastest-filling cgroup should be looked at again."""
+        """Return in how many seconds the fastest-filling cgroup should be looked at again; asked after every tick."""
+        self._aim()
         mono = self._clock.now().mono
         filling = [s.fill for s in self._roll.every() if s.fill.rate > 0.0]
         return min((t for f in filling if (t := f.seconds_to_next_level(mono)) is not None), default=None)
@@ -143,6 +148,7 @@ class CgroupSource:
             self._columns.clear()
             self._chains.pop(before, None)
             slot.rest_due = float("-inf")
+            slot.aim_at(self._levels.of(slot.subject))
         self._kills.follow(self._roll.present(), now)
         for i, slot in enumerate(changes.opened):
             self._begin(slot, i, now)
@@ -150,6 +156,7 @@ class CgroupSource:
     def _begin(self, slot: Slot, place: int, now: Now) -> None:
         subject = slot.subject
         self._columns.clear()
+        slot.aim_at(self._levels.of(subject))
         try:
             slot.read_hot(now.mono)
         except OSError:
@@ -166,6 +173,14 @@ class CgroupSource:
             out_of_memory=partial(self._look, subject.kind, subject.uid, _V1_LOOKS * (self._dialect.version == 1)),
             near=partial(self._look, subject.kind, subject.uid, _V1_LOOKS),
         )
+
+    def _aim(self) -> None:
+        """Follow levels that changed: what a newcomer's labels say of them is known only after the tick it came in."""
+        if self._levels.version == self._aimed:
+            return
+        self._aimed = self._levels.version
+        for slot in self._roll.every():
+            slot.aim_at(self._levels.of(slot.subject))
 
     def _read(self, now: Now, host: HostFacts) -> None:
         """Read every cgroup, in passes: where they take turns, the kernel's code and ours evict each other (15 %)."""

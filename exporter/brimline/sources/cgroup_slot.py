@@ -80,6 +80,16 @@ class Slot:
         fd = self.cgroup.fd_of(dialect.events)
         self.heard = fd is not None and watch.on_change(fd, out_of_memory)
 
+    def aim_at(self, levels: tuple[float, float]) -> None:
+        """Have these levels looked out for, by the fill rate and by the alarms."""
+        if levels == self.fill.levels:
+            return
+        self.fill.levels = levels
+        if self._thresholds is not None:
+            self._thresholds.disarm()
+            if self.bounds.limited:
+                self._set_alarms(self._thresholds)
+
     def read_hot(self, mono: float) -> None:
         """Read the hot files, and what levels below count, into the facts. Raises OSError."""
         if self.cgroup.fetch():
@@ -166,8 +176,8 @@ class Slot:
         """Tell whether the facts, read since the last row, lie in another level than that row."""
         if not self.bounds.limited:
             return False
-        row = make_row(self.cgroup.facts, self.bounds, self._swap_free)
-        return level_of(used_ratio(row)) != level_of(used_ratio(self.row))
+        row, levels = make_row(self.cgroup.facts, self.bounds, self._swap_free), self.fill.levels
+        return level_of(used_ratio(row), levels) != level_of(used_ratio(self.row), levels)
 
     def room(self) -> float:
         """Return what may still be used before a limit of its own or of an ancestor; inf without one."""
@@ -192,6 +202,7 @@ class Slot:
     def _set_alarms(self, thresholds: Thresholds) -> None:
         facts, bounds = self.cgroup.facts, self.bounds
         thresholds.arm(
+            self.fill.levels,
             limit=bounds.limit,
             room=cgroup.swap_room(facts.swap, bounds.swap_limit, self._swap_free),
             swap=facts.swap or 0,

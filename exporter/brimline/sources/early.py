@@ -7,30 +7,45 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
+from brimline.model import Subject
 from brimline.sources.cgroup import ALERT_AT, RESTART_AT
 from brimline.sources.watch import Watch
 
-LEVELS: Final = (ALERT_AT, RESTART_AT)
+LEVELS: Final = (ALERT_AT, RESTART_AT)  # until a subject's own are known
 _HALF_LIFE: Final = 1.0  # seconds after which a fill rate that was not seen again counts half
 _SLOWEST: Final = 1e-4  # of the limit a second: half an hour from a level to the next
 _LOOKS_BEFORE: Final = 2.0  # look again after half of the time that is left: a leak may get steeper
 _MOVED: Final = 0.02  # an alarm follows the page cache when that moved by this share of the limit
 
 
-def level_of(ratio: float) -> int:
+class LevelsInForce(Protocol):
+    """The levels that each subject is judged by."""
+
+    @property
+    def version(self) -> int:
+        """Return a number that moves whenever the levels of any subject may have changed."""
+        ...
+
+    def of(self, subject: Subject) -> tuple[float, float]:
+        """Return a subject's alert and restart levels."""
+        ...
+
+
+def level_of(ratio: float, levels: tuple[float, float]) -> int:
     """Return how many levels the ratio is above."""
-    return sum(ratio > level for level in LEVELS)
+    return sum(ratio > level for level in levels)
 
 
 class Fill:
-    """How fast one cgroup fills, and so when to look at it again."""
+    """How fast one cgroup fills, and so when to look at it again before it reaches one of its levels."""
 
-    __slots__ = ("_at", "_ratio", "rate")
+    __slots__ = ("_at", "_ratio", "levels", "rate")
 
     def __init__(self) -> None:
         self._at = self._ratio = 0.0
+        self.levels: tuple[float, float] = LEVELS
         self.rate = 0.0  # share of the limit a second
 
     def note(self, ratio: float, mono: float) -> None:
@@ -45,7 +60,7 @@ class Fill:
         if rate < _SLOWEST:
             self.rate = 0.0
             return None
-        ahead = next((level for level in (*LEVELS, 1.0) if level > self._ratio), None)
+        ahead = min((level for level in (*self.levels, 1.0) if level > self._ratio), default=None)
         return None if ahead is None else (ahead - self._ratio) / rate / _LOOKS_BEFORE
 
     def _faded(self, mono: float) -> float:
@@ -68,9 +83,9 @@ class Thresholds:
         self._armed: dict[float, tuple[int, int]] = {}  # level -> (bytes, eventfd)
         self.refused = False
 
-    def arm(self, *, limit: int, room: int, swap: int, droppable: int) -> None:
-        """Set the alarms for the state just read."""
-        for level in LEVELS:
+    def arm(self, levels: tuple[float, float], *, limit: int, room: int, swap: int, droppable: int) -> None:
+        """Set the alarms for the state just read; other levels than before ask for `disarm` first."""
+        for level in levels:
             wanted = int(level * (limit + room)) - swap + droppable
             at, event = self._armed.get(level, (0, None))
             if event is not None and abs(wanted - at) <= _MOVED * limit:

@@ -119,6 +119,7 @@ def _cgroup(sources: Sources, ground: Ground, settings: Settings) -> Source | No
         targets=sources.targets,
         host=sources.facts,
         kills=sources.world.kills,
+        levels=sources.world.levels,
     )
 
 

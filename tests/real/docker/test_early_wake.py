@@ -18,6 +18,8 @@ MEMORY = Path("/sys/fs/cgroup/memory/docker")
 PRESSURE = Path("/sys/fs/cgroup/unified/docker")
 LIMIT = 300
 LEVEL = 0.80
+OWN_LEVEL = 0.50
+SOON = 0.5  # seconds
 SOME = 0.1  # seconds of waiting
 SLOW_FILES = 16  # seconds: they are read every 15
 
@@ -29,7 +31,13 @@ def brimline(dockerd: Dockerd) -> Iterator[Sidecar]:
     sidecar.close()
 
 
+def woken(brimline: Sidecar) -> float:
+    """Return how many ticks a level has called for."""
+    return sum(brimline.find("brimline_ticks_total", cause="level").values())
+
+
 def test_a_fast_leak_is_seen_as_it_crosses_the_level(brimline: Sidecar, containers: Callable[..., str]) -> None:
+    calls = woken(brimline)
     steps = ("wait", 1, "+", "leak", 120)
     container = containers(*steps, options=["--memory", f"{LIMIT}m", "--name", "leaking"], ready=False)
     brimline.wait_for(lambda: brimline.value("brimline_container_memory_usage_bytes", container="leaking"), "leaking")
@@ -37,13 +45,35 @@ def test_a_fast_leak_is_seen_as_it_crosses_the_level(brimline: Sidecar, containe
     while int(usage.read_text()) < LEVEL * LIMIT * MIB:
         time.sleep(0.005)
     crossed = time.time()
-    brimline.wait_for(lambda: brimline.find("brimline_ticks_total", cause="level"), "a tick because of a level", 5)
+    brimline.wait_for(lambda: woken(brimline) > calls, "a tick because of a level", 5)
     ratio = brimline.value("brimline_container_memory_used_ratio", container="leaking")
     seen = brimline.value("brimline_snapshot_timestamp_seconds")
     assert seen is not None
     assert ratio is not None
-    assert seen - crossed < 0.5
+    assert seen - crossed < SOON
     assert LEVEL - 0.01 < ratio < 1
+
+
+def test_a_container_that_says_so_itself_is_seen_as_it_crosses_its_own_level(
+    dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]
+) -> None:
+    options = ["--memory", f"{LIMIT}m", "--name", "strict", "--label", f"brimline.alert-at={OWN_LEVEL:.0%}"]
+    container = containers("anon", 30, options=options)
+    series = {"container": "strict", "level": "alert"}
+    brimline.wait_for(lambda: brimline.value("brimline_container_memory_threshold_ratio", **series), "its level")
+    assert brimline.value("brimline_container_memory_threshold_ratio", **series) == OWN_LEVEL
+    calls = woken(brimline)
+    dockerd.cli("exec", "--detach", container, "memload", "grow", 170, 2)  # ends at 67 %
+    usage = MEMORY / container / "memory.usage_in_bytes"
+    wait_until(lambda: int(usage.read_text()) > OWN_LEVEL * LIMIT * MIB, "the level is crossed")
+    crossed = time.time()
+    brimline.wait_for(lambda: woken(brimline) > calls, "a tick because of its own level", 5)
+    ratio = brimline.value("brimline_container_memory_used_ratio", container="strict")
+    seen = brimline.value("brimline_snapshot_timestamp_seconds")
+    assert seen is not None
+    assert ratio is not None
+    assert seen - crossed < SOON
+    assert OWN_LEVEL - 0.01 < ratio < LEVEL - 0.1
 
 
 def pressed(measured: Measured) -> float:
