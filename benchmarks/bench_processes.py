@@ -1,7 +1,7 @@
 """A tick over N sleeping processes: ours, the C reference, psutil and the naive way, interleaved in one run.
 
 Each way is run once a round, with a pause before it as in production (cold caches), and the median of its CPU time is
-what counts. Usage: python benchmarks/bench_processes.py [--processes 1000] [--rounds 15] [--pause 0.25]
+what counts. Usage: python benchmarks/bench_processes.py [--processes 1000] [--rounds 15] [--pause 0.25] [--quick]
 """
 
 from __future__ import annotations
@@ -119,6 +119,7 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--pause", type=float, default=0.25)
+    parser.add_argument("--quick", action="store_true", help="three rounds")
     args = parser.parse_args()
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
@@ -131,7 +132,7 @@ def main() -> None:
             members = pids | {parent}
             reader, c_tick = c_reference(binary, sorted(members), folder)
             ways = {"C": c_tick, "ours": ours_tick, "psutil": psutil_way(members), "naive": naive_way(members)}
-            times, sums, aside = measure(ways, args.rounds, args.pause)
+            times, sums, aside = measure(ways, 3 if args.quick else args.rounds, args.pause)
             source.close()
             reader.communicate()
     report(times, sums, args.processes)

@@ -16,17 +16,22 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from brimline import bundled
 from brimline.engine import Engine, LoopPoller, SystemClock
+from brimline.judging import Judging
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Kind, Now, Source, View
+from brimline.model import Kind, Now, Source
+from brimline.rulefiles import load_rules
+from brimline.rules.alertstore import MemoryAlertStore
 from brimline.sources.cgroup import MEMORY_USED_RATIO
 from brimline.sources.cgroup_reader import CgroupSource
+from brimline.view import View
 from measuring import Line, compiled, heading
 from parts import cgroups, source
 
 LEVEL, TOP, RATE = 0.80, 0.84, 1e9
-INTERVAL = 5.0
+INTERVAL, START_PERIOD = 5.0, 120.0
 
 
 class Watching(Engine):
@@ -57,9 +62,12 @@ class Alone:
 
 
 def watching(glob: str) -> Watching:
-    """Return the engine over a glob, in the running loop."""
-    engine = Watching(self_metrics=SelfMetrics(), clock=SystemClock())
-    over = source(glob, SystemClock(), fds=4096, poller=LoopPoller(), wake=engine.wake)
+    """Return the engine over a glob, in the running loop, with the rules that travel with it."""
+    clock = SystemClock()
+    rules = load_rules({bundled.RULES: bundled.text(bundled.RULES)})
+    judging = Judging(rules, (), MemoryAlertStore(), START_PERIOD, clock.now())
+    engine = Watching(judging=judging, self_metrics=SelfMetrics(), clock=clock)
+    over = source(glob, clock, fds=4096, poller=LoopPoller(), wake=engine.wake)
     engine.use(Alone(over), Renderer(series=100_000), INTERVAL)
     return engine
 

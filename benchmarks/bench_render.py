@@ -20,7 +20,8 @@ from prometheus_client.registry import Collector
 
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import SUBJECT_LABELS, Column, Kind, Metric, MetricKind, Now, Snapshot, SourceReport, Subject, View
+from brimline.model import SUBJECT_LABELS, Column, Kind, Metric, MetricKind, Now, Snapshot, SourceReport, Subject
+from brimline.view import View
 from brimline.web.exposition import Exposition
 from brimline.web.once import Once
 from measuring import Line, Way, heading, interleaved, timed

@@ -8,6 +8,7 @@ Each service holds memory as its kind does (a preloaded model, weights by mmap, 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -29,7 +30,8 @@ SHOP = {
     "tts": ("", "anon 220"),
     "thumbnails": ("64m", "anon 300"),  # asks for more than it may have
 }
-WIDTH, HEIGHT = 1120, 1010
+WIDTH, HEIGHT = 1120, 1400  # of the picture
+ROOM = 96  # of the terminal
 
 
 def start(engine: Dockerd, name: str, limit: str, steps: str) -> None:
@@ -66,8 +68,10 @@ def screenshot(page: str, target: Path) -> None:
 def show(environ: dict[str, str], *arguments: str) -> None:
     sys.stdout.write(f"$ brimline {' '.join(arguments)}\n")
     sys.stdout.flush()
-    subprocess.run([sys.executable, "-m", "brimline", *arguments], env=environ, check=False)
-    sys.stdout.write("\n")
+    command = shlex.join([sys.executable, "-m", "brimline", *arguments])
+    typed = ["script", "--quiet", "--command", command, "/dev/null"]  # on a terminal, as its users see it
+    done = subprocess.run(typed, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True, check=False)
+    sys.stdout.write(f"{done.stdout}\n")
 
 
 def main(target: Path) -> None:
@@ -77,18 +81,29 @@ def main(target: Path) -> None:
         stack.enter_context(bot())
         config = stack.enter_context(tempfile.NamedTemporaryFile("w", suffix=".yml"))
         config.write("sources:\n  processes: [{group: soroka-bot, comm: soroka-bot, limit: 512MiB, pss: true}]\n")
-        config.write("  presets: []\n")
+        config.write("  presets: []\nstart_period: 10s\n")
         config.flush()
-        environ = {**os.environ, "DOCKER_HOST": engine.url, "BRIMLINE_CONFIG_FILE": config.name, "COLUMNS": "100"}
+        environ = {
+            **os.environ,
+            "DOCKER_HOST": engine.url,
+            "BRIMLINE_CONFIG_FILE": config.name,
+            "COLUMNS": str(ROOM),
+            "TERM": "dumb",
+        }
         sidecar = stack.enter_context(closing(Sidecar("--interval=1s", environ=environ)))
         for name, (limit, steps) in SHOP.items():
             start(engine, name, limit, steps)
-        sidecar.next_ticks(8)
+        sidecar.wait_for(lambda: fires(sidecar, "InferenceMemoryHigh", "whisper-bot"), "the last one fires", 120)
+        sidecar.next_ticks(10)
         screenshot(sidecar.get("/")[1], target)
         show(environ, "check")
         show(environ, "explain", "embedder")
         show(environ, "explain", "translator")
         sys.stdout.writelines(f"{labels} {value:g}\n" for labels, value in kills(sidecar))
+
+
+def fires(sidecar: Sidecar, alert: str, container: str) -> bool:
+    return bool(sidecar.find("brimline_alerts", alertname=alert, container=container, state="firing"))
 
 
 def kills(sidecar: Sidecar) -> Iterator[tuple[str, float]]:

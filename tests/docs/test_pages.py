@@ -161,6 +161,13 @@ def test_every_make_target_exists(found: Page) -> None:
     assert named <= targets
 
 
+def test_every_benchmark_has_a_short_run() -> None:
+    """What `make bench ARGS=--quick` says goes to all of them."""
+    programs = sorted((ROOT / "benchmarks").glob("bench_*.py"))
+    assert programs
+    assert [p.name for p in programs if 'add_argument("--quick"' not in p.read_text(encoding="utf-8")] == []
+
+
 def test_the_readme_begins_with_its_two_commands() -> None:
     assert [line.split()[:2] for line in page("README.md").commands[:2]] == [["make", "run"], ["make", "test"]]
 

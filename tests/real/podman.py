@@ -51,8 +51,10 @@ class Podman:
         }
         self.socket = self.directory / "podman.sock"
         self.url = f"unix://{self.socket}"
+        # conmon watches the container from where podman was called, and leaves a file "oom" there after a kill.
         self._service = subprocess.Popen(
             ["podman", "system", "service", "--time=0", self.url],
+            cwd=self.directory,
             env=self._environment,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -63,7 +65,12 @@ class Podman:
     def cli(self, *arguments: object) -> str:
         """Run podman; return what it printed."""
         done = subprocess.run(
-            ["podman", *map(str, arguments)], env=self._environment, capture_output=True, text=True, check=False
+            ["podman", *map(str, arguments)],
+            cwd=self.directory,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"podman {' '.join(map(str, arguments))}: {done.stderr.strip()}")

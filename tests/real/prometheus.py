@@ -102,6 +102,13 @@ class Prometheus(_Server):
             f"--web.listen-address=127.0.0.1:{self.port}",
         ]
 
+    def backfill(self, openmetrics: str) -> None:
+        """Give it history, before it starts: OpenMetrics text whose samples have their times."""
+        file = self.directory / "history.om"
+        file.write_text(openmetrics)
+        command = ["tsdb", "create-blocks-from", "openmetrics", "--quiet", str(file), f"{self.directory}/data"]
+        subprocess.run([_program("promtool", "prometheus"), *command], check=True, capture_output=True, text=True)
+
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return labels and value of every series the expression yields now."""
         result = self.get("/api/v1/query", query=expression)["data"]["result"]

@@ -24,6 +24,7 @@ from real.prometheus import Prometheus
 from real.sidecar import Sidecar
 
 MIB = 1024 * 1024
+MEMORY = "brimline_container_memory"
 RULES = """
 groups:
   - name: live
@@ -160,6 +161,30 @@ def test_a_short_spike_raises_no_alert_but_stays_in_the_peak(
     assert peak is not None
     assert used is not None
     assert peak > 85 * MIB > 20 * MIB > used
+
+
+def test_a_steep_leak_is_foretold_before_the_kernel_kills_it(
+    dockerd: Dockerd, containers: Callable[..., str], brimline: Sidecar
+) -> None:
+    labels = ("--label", "brimline.start-period=1s")
+    leaks = containers("leak", 4, options=["--name", "leaks", *LIMIT, *labels])
+    containers("anon", 60, options=["--name", "stands", *LIMIT, *labels])
+
+    def foretold() -> dict[tuple[str, str], float]:
+        """Return the values of one page by metric and container, once it tells the time to the limit."""
+        found = {}
+        for (name, labels), value in brimline.series().items():
+            its = dict(labels)
+            if its.get("diagnosis", "leaking") == "leaking":
+                found[name, its.get("container", "")] = value
+        return found if (f"{MEMORY}_time_to_limit_seconds", "leaks") in found else {}
+
+    page, said = brimline.wait_for(foretold, "it is foretold"), time.monotonic()
+    assert dockerd.cli("wait", leaks) == "137"
+    left = page[f"{MEMORY}_time_to_limit_seconds", "leaks"]
+    assert left / 2 < time.monotonic() - said < left * 2
+    assert page[f"{MEMORY}_used_ratio", "leaks"] < 0.9
+    assert [page["brimline_container_diagnosis", name] for name in ("leaks", "stands")] == [1, 0]
 
 
 @pytest.fixture

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
 
 from brimline.cli.rules_replay import replay_ as verb
+from unit.fake_prometheus import prometheus
 
 RULES = """
 groups:
@@ -164,40 +160,6 @@ def test_no_history(tmp_path: Path) -> None:
     assert replay(tmp_path, "--csv", history(tmp_path, {})).output.startswith("no history")
 
 
-@contextmanager
-def prometheus(
-    answers: dict[str, list[dict[str, Any]]], status: int = 200
-) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """A server that answers range queries by metric, on loopback."""
-    asked: list[dict[str, str]] = []
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
-            asked.append(query)
-            start, end = float(query["start"]), float(query["end"])
-            result = [
-                {**series, "values": [pair for pair in series["values"] if start <= pair[0] <= end]}
-                for series in answers.get(query["query"], [])
-            ]
-            body = {"status": "success", "data": {"result": result}} if status == 200 else {"error": "too much"}
-            self.send_response(status)
-            self.end_headers()
-            self.wfile.write(json.dumps(body).encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_address[1]}", asked
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 def test_prometheus_is_asked_in_pieces_for_what_the_rules_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     end = START + 5 * 86_400
     monkeypatch.setattr("brimline.cli.rules_replay.time.time", lambda: float(end))
@@ -219,6 +181,25 @@ def test_prometheus_is_asked_in_pieces_for_what_the_rules_need(tmp_path: Path, m
     ranges = [(float(q["start"]), float(q["end"])) for q in asked if q["query"].endswith("used_ratio")]
     assert [round((b - a) / 30) + 1 for a, b in ranges] == [5000, 5000, 4401]
     assert [b[0] - a[1] for a, b in pairwise(ranges)] == [30, 30]
+
+
+def test_a_container_that_prometheus_shows_no_more_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prometheus has applied its look-back already; the last sample of a CSV holds for 5 minutes."""
+    monkeypatch.setattr("brimline.cli.rules_replay.time.time", lambda: float(START + 3600))
+    times = range(START, START + 3600, 30)
+    answers = {
+        "brimline_container_memory_used_ratio": [
+            {"metric": {"container": "brief"}, "values": [[at, "0.9"] for at in times[20:22]]},
+            {"metric": {"container": "well"}, "values": [[at, "0.5"] for at in times]},
+        ]
+    }
+    rules = RULES.replace("for: 30s", "for: 1m")
+    with prometheus(answers) as (url, _):
+        asked = json.loads(replay(tmp_path, "--prometheus", url, "--range", "1h", "--json", rules=rules).output)
+    brief: list[float | None] = [None] * 20 + [0.9] * 2 + [None] * 98
+    file = history(tmp_path, {"brief": brief, "well": [0.5] * 120}, step=30)
+    read = json.loads(replay(tmp_path, "--csv", file, "--json", rules=rules).output)
+    assert [[rule["fired"] for rule in story["rules"]] for story in (asked, read)] == [[0, 0], [1, 1]]
 
 
 def test_an_error_of_prometheus_is_told(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def moments_of_prometheus(url: str, asked: Range, rules: RuleSet) -> Iterator[Mo
             for subject, at, value in _ask(url, kind, metric, end - first * asked.step, end - last * asked.step, asked):
                 moments.setdefault(at, {}).setdefault(metric, {})[subject] = value
         for at in sorted(moments):
-            yield Moment(at, moments[at])
+            yield Moment(at, moments[at], whole=True)  # Prometheus has let each sample hold for as long as it may
 
 
 def _needed(rules: RuleSet) -> list[tuple[Kind, Metric]]:

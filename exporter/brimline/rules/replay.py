@@ -32,6 +32,7 @@ class Moment:
 
     at: float
     values: Values
+    whole: bool = False  # what is not in it was gone by then; else its last sample holds for a while
 
 
 @dataclass(slots=True)
@@ -91,8 +92,9 @@ def replay(rules: RuleSet, moments: Iterable[Moment]) -> Story:
             blind = Now(story.ended + LOOK_BACK, story.ended + LOOK_BACK)
             evaluator.judge(Snapshot(blind, (SourceReport("history", (), error="nothing was recorded"),)))
         story.ended, story.moments = moment.at, story.moments + 1
-        evaluator.observe(film.sampled(moment))
-        standing = film.standing(moment.at)
+        sampled = film.sampled(moment)
+        evaluator.observe(sampled)
+        standing = sampled if moment.whole else film.standing(moment.at)
         standing = Snapshot(now, (*standing.reports, derived.report(standing, now)))
         for change in evaluator.judge(standing).transitions:
             _note(story, opened, change, moment.at)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,7 +30,10 @@ def brimline(podman: Podman) -> Iterator[Sidecar]:
     sidecar.close()
 
 
-def test_a_container_of_podman_is_measured_and_its_kills_are_counted(podman: Podman, brimline: Sidecar) -> None:
+def test_a_container_of_podman_is_measured_and_its_kills_are_counted(
+    podman: Podman, brimline: Sidecar, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     container = podman.load(
         "wait", 2, "+", "worker-oom", 100, "+", "anon", 20, options=("--memory", "50m", "--name", "pod")
     )
@@ -54,3 +58,4 @@ def test_a_container_of_podman_is_measured_and_its_kills_are_counted(podman: Pod
     assert brimline.value("brimline_container_memory_used_bytes", container="pod") is None
     podman.cli("rm", container)
     brimline.wait_for(lambda: brimline.value("brimline_container_running", container="pod") is None, "its removal")
+    assert list(tmp_path.iterdir()) == [], "conmon's file about the kill belongs into podman's own directory"
