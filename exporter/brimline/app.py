@@ -1,4 +1,4 @@
-"""The composition root: a configuration turned into objects and tasks, signals, and the reload that swaps them."""
+"""The composition root: a configuration turned into objects and tasks, and the reload that swaps them."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ import asyncio
 import logging
 import math
 import os
-import signal
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
 
-from brimline import __version__, logs
+from brimline import logs
 from brimline.config import Config, Loaded
 from brimline.engine import Engine, LoopPoller, SystemClock
 from brimline.errors import BrimlineError, ConfigError
@@ -22,7 +21,7 @@ from brimline.loading import read_text
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Clock, Source
+from brimline.model import AlertStore, Clock, Source, Target
 from brimline.rulefiles import beside, load_rules, read_rules
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.terms import RuleSet
@@ -31,7 +30,11 @@ from brimline.sources.docker import DockerSource
 from brimline.sources.oom import OomLedger
 from brimline.sources.process import ProcessSource
 from brimline.sources.registry import build, change
+from brimline.ties import Ties
 from brimline.view import View
+
+if TYPE_CHECKING:  # a single look needs neither aiohttp nor SQLite
+    from brimline.hand import Hand
 
 _log: Final = logging.getLogger(__name__)
 _WHOLE_SECONDS: Final = 10.0  # how long a single reading waits for Docker's first list
@@ -43,11 +46,25 @@ _GLANCE_SECONDS: Final = 0.25  # between the looks of a single reading
 _GLANCES: Final = 16
 
 
+@dataclass(frozen=True, slots=True)
+class Acting:
+    """How an application that acts gets what acts, and where its alerts survive."""
+
+    store: AlertStore
+    hand: Callable[[Config, RuleSet, Ties], Hand]
+
+
 class App:
     """One running Brimline: the engine, the tasks beside it, and the way from a new configuration to new parts."""
 
     def __init__(
-        self, loaded: Loaded, reload: Callable[[], Loaded], environ: Mapping[str, str], *, clock: Clock | None = None
+        self,
+        loaded: Loaded,
+        reload: Callable[[], Loaded],
+        environ: Mapping[str, str],
+        *,
+        clock: Clock | None = None,
+        acting: Acting | None = None,
     ) -> None:
         self._loaded = loaded
         self._reload = reload
@@ -56,7 +73,10 @@ class App:
         self._looked_at = math.inf  # when the first look at everything was done or given up
         clock = clock or SystemClock()
         overrides, period = overrides_of(loaded.config), loaded.config.start_period
-        self._judging = Judging(rules_of(loaded), overrides, MemoryAlertStore(), period, clock.now())
+        rules = rules_of(loaded)
+        self._judging = Judging(
+            rules, overrides, MemoryAlertStore() if acting is None else acting.store, period, clock.now()
+        )
         self._world = World(
             clock=clock,
             poller=LoopPoller(),
@@ -69,13 +89,21 @@ class App:
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)
-        self._engine = Engine(judging=self._judging, self_metrics=self.self_metrics, clock=self._world.clock)
+        self._hand = None if acting is None else acting.hand(loaded.config, rules, self._ties())
+        self._engine = Engine(
+            judging=self._judging, self_metrics=self.self_metrics, clock=self._world.clock, hand=self._hand
+        )
         self._use(loaded.config)
 
     @property
     def view(self) -> View | None:
         """Return the last tick's view."""
         return self._engine.view
+
+    @property
+    def hand(self) -> Hand | None:
+        """Return what acts; None: it only looks."""
+        return self._hand
 
     @property
     def ready(self) -> bool:
@@ -125,11 +153,34 @@ class App:
             group.create_task(self._get_ready())
             group.create_task(self._look_again())
             group.create_task(self._engine.run())
+            if self._hand is not None:
+                group.create_task(self._hand.run())
 
     async def close(self) -> None:
         """End every task and give every descriptor back."""
-        await _end(self._following)
+        if self._hand is not None:
+            await self._hand.close()
+            self._judging.save(self._world.clock.now())
+        await end(self._following)
         self._sources.close()
+
+    def _ties(self) -> Ties:
+        return Ties(
+            clock=self._world.clock,
+            environ=self._world.environ,
+            wake=self._wake,
+            acted=self.self_metrics.acted,
+            targets=self._targets,
+            pids=self._pids,
+            alert_at=lambda subject: self._judging.in_force.of(subject)[0],
+        )
+
+    def _targets(self) -> Sequence[Target]:
+        return self._sources.targets()
+
+    def _pids(self, group: str) -> tuple[int, ...]:
+        source = self._sources.of(ProcessSource)
+        return source.pids(group) if source is not None else ()
 
     async def _get_ready(self) -> None:
         await _first(self._sources.readers.values(), _READY_SECONDS)
@@ -146,7 +197,10 @@ class App:
 
     def _read_again(self) -> tuple[Loaded, RuleSet]:
         loaded = self._reload()
-        return loaded, rules_of(loaded)
+        rules = rules_of(loaded)
+        if self._hand is not None:
+            self._hand.check(loaded.config, rules)
+        return loaded, rules
 
     async def _follow(self, loaded: Loaded, rules: RuleSet) -> None:
         await self._change(loaded.config)
@@ -156,6 +210,8 @@ class App:
         if before.web != after.web:
             _log.warning("what is new under web takes effect at the next start")
         self._judging.use(rules, overrides_of(after), after.start_period, self._world.clock.now())
+        if self._hand is not None:
+            self._hand.use(after, rules)
         self._use(after)
 
     async def _change(self, config: Config) -> None:
@@ -165,13 +221,13 @@ class App:
         try:
             await _first(coming.fresh, _SWAP_SECONDS)
         except asyncio.CancelledError:
-            await _end(following)
+            await end(following)
             coming.drop()
             raise
         if self._sources.of(DockerSource) not in coming.readers.values():
             self._following, following = following, self._following
         self._sources.take(coming)
-        await _end(following)
+        await end(following)
 
     def _use(self, config: Config) -> None:
         compat = Cadvisor() if config.compat.cadvisor else None
@@ -198,7 +254,8 @@ async def _first(sources: Iterable[Source], patience: float) -> None:
     await asyncio.gather(*looks)
 
 
-async def _end(*tasks: asyncio.Task[Any] | None) -> None:
+async def end(*tasks: asyncio.Task[Any] | None) -> None:
+    """Cancel tasks and wait until they have ended."""
     ended = [task for task in tasks if task is not None]
     for task in ended:
         task.cancel()
@@ -242,51 +299,5 @@ async def observe(config: Config) -> View:
             await asyncio.sleep(_GLANCE_SECONDS)
             view = app.tick()
         return view
-    finally:
-        await app.close()
-
-
-def run(loaded: Loaded, reload: Callable[[], Loaded]) -> int:
-    """Run until a signal ends it; return the exit status."""
-    logs.set_up(loaded.config.log.level, loaded.config.log.format)
-    try:
-        asyncio.run(_serve(loaded, reload))
-    except BrimlineError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - what a person at the terminal must read
-        return 1
-    return 0
-
-
-async def _serve(loaded: Loaded, reload: Callable[[], Loaded]) -> None:
-    # The web server is imported here because `check` needs none.
-    from brimline.web.connections import Connections, Patience, serve  # noqa: PLC0415 - see above
-    from brimline.web.routes import make_app  # noqa: PLC0415 - see above
-
-    app = App(loaded, reload, os.environ)
-    web, loop = loaded.config.web, asyncio.get_running_loop()
-    connections = Connections(Patience())
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    reloads: set[asyncio.Task[list[str]]] = set()
-
-    def hang_up() -> None:
-        reloads.add(task := loop.create_task(app.reload()))
-        task.add_done_callback(reloads.discard)
-
-    loop.add_signal_handler(signal.SIGHUP, hang_up)
-    try:
-        served = await serve(make_app(app, web, connections), web.addresses, connections)
-        try:
-            for address in served.addresses:
-                _log.info("Brimline %s serves its page on %s/", __version__, address)
-            ticking = asyncio.create_task(app.run())
-            await asyncio.wait({ticking, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
-            if ticking.done():
-                ticking.result()
-            _log.info("stopping: no new connections, answering what is under way")
-            await _end(ticking, *reloads)
-        finally:
-            await served.close()
     finally:
         await app.close()

@@ -14,6 +14,9 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from brimline import mistakes, units
+from brimline.actions.notify_options import NotifyOptions
+from brimline.actions.options import ActionsOptions
+from brimline.journal.options import StorageOptions
 from brimline.options import Bytes, Duration, Options, Ratio, refusal
 from brimline.sources.docker import DockerOptions
 from brimline.sources.groups import GroupOptions, ProcessOptions
@@ -202,6 +205,9 @@ class Config(Options):
     """Levels by glob: a container, project/service, project/container or a cgroup; the first that names one wins."""
     start_period: Annotated[Duration, AfterValidator(_start_period)] = 120.0
     """How long a container without a health check is taken as starting."""
+    actions: ActionsOptions = ActionsOptions()
+    notify: NotifyOptions = NotifyOptions()
+    storage: StorageOptions = StorageOptions()
     limits: LimitsConfig = LimitsConfig()
     compat: CompatConfig = CompatConfig()
     web: WebConfig = WebConfig()

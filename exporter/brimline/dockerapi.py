@@ -6,56 +6,33 @@ A call owns a daemon thread; one that hangs costs that thread and nothing else, 
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import closing
-from typing import TYPE_CHECKING, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Final, TypeVar
 
+from brimline.dockerconnect import knock, open_client, ordered
+from brimline.dockerorders import History, OrderError, never_left, order, past
 from brimline.dockerthreads import Answer, Calls, EventStream, cut, guarded
 from brimline.errors import SourceError, UnreachableError
 from brimline.redaction import hide_secrets
 
 if TYPE_CHECKING:  # Docker is imported only where it is used
     from docker import APIClient
-    from docker.tls import TLSConfig
     from requests import Response
 
 T = TypeVar("T")
 
-NEWEST_API: Final = "1.45"  # what this code was written against; an engine that knows more is asked in these terms
 ONE_SHOT_API: Final = "1.41"
-_REMOTE: Final = ("tcp://", "http://", "https://")
-
-
-def find_host(environ: Mapping[str, str], exists: Callable[[str], bool]) -> str | None:
-    """Return DOCKER_HOST, else the first socket there is: Docker's, rootless Docker's, Podman's, rootless Podman's."""
-    if host := environ.get("DOCKER_HOST", "").strip():
-        return host
-    sockets = ["/var/run/docker.sock", "/run/podman/podman.sock"]
-    if runtime := environ.get("XDG_RUNTIME_DIR", "").rstrip("/"):
-        sockets = [sockets[0], f"{runtime}/docker.sock", sockets[1], f"{runtime}/podman/podman.sock"]
-    return next((f"unix://{path}" for path in sockets if exists(path)), None)
-
-
-def negotiate(newest: str, oldest: str | None) -> str:
-    """Return the version to speak with an engine that knows `oldest` to `newest`: ours, or the nearest it takes."""
-    return min(newest, max(NEWEST_API, oldest or NEWEST_API, key=_ordered), key=_ordered)
-
-
-def _ordered(version: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in version.split("."))
-    except ValueError:
-        raise SourceError(f'"{version}" is no Docker API version; is this socket Docker\'s?') from None
+OWN_TIMEOUT_API: Final = "1.25"  # an engine before it takes a missing `t` for 0 and kills at once
+USUAL_STOP: Final = 10.0  # seconds between SIGTERM and SIGKILL where nobody said another number
+START_MARGIN: Final = 30.0  # what killing, freeing its memory and starting may take beside that
 
 
 class DockerApi:
     """One engine, connected; every method answers or raises a SourceError within the timeout."""
 
     def __init__(self, client: APIClient, host: str, version: Answer, calls: Calls, timeout: float) -> None:
-        self._shown = hide_secrets(host)
+        self._host, self._shown = host, hide_secrets(host)
         self.version = version
         self._client = client
         self._calls = calls
@@ -75,7 +52,7 @@ class DockerApi:
         what = f"{hide_secrets(host)}: connecting"
 
         def work() -> tuple[APIClient, Answer]:
-            return guarded(what, lambda: _open(host, environ, timeout))
+            return guarded(what, lambda: open_client(host, environ, timeout))
 
         try:
             client, version = await calls.result(work, timeout)
@@ -109,7 +86,7 @@ class DockerApi:
     async def stats(self, container_id: str) -> Answer | None:
         """Return one sample of the container's counters; None: it is gone."""
         # Without one-shot (API 1.41) the engine waits for a second sample, one to two seconds.
-        one_shot = True if _ordered(self.api_version) >= _ordered(ONE_SHOT_API) else None
+        one_shot = True if ordered(self.api_version) >= ordered(ONE_SHOT_API) else None
         return await self._one(
             f"stats of {container_id[:12]}",
             lambda: self._client.stats(container_id, stream=False, one_shot=one_shot),
@@ -120,6 +97,25 @@ class DockerApi:
         answer = await self._one("info", self._client.info)
         total = answer.get("MemTotal") if answer is not None else None
         return total if isinstance(total, int) and total > 0 else None
+
+    async def restart(self, container_id: str, *, own: float | None, wanted: float | None) -> None:
+        """Stop and start a container; returns once the engine says it did, raises OrderError otherwise.
+
+        `wanted` are the seconds between SIGTERM and SIGKILL; None leaves them to the container, whose `own` these are.
+        """
+        await self._order("restart", container_id, USUAL_STOP if own is None else own, wanted)
+
+    async def stop(self, container_id: str, *, own: float | None, wanted: float | None) -> None:
+        """Stop a container; one that is stopped already is fine."""
+        await self._order("stop", container_id, USUAL_STOP if own is None else own, wanted)
+
+    async def start(self, container_id: str) -> None:
+        """Start a container; one that runs already is fine."""
+        await self._order("start", container_id, 0.0, None)
+
+    async def history(self) -> History:
+        """Return what the engine remembers of its containers: Docker the last 256 events since its own start."""
+        return await self._call("its past events", lambda: past(self._client, self._timeout))
 
     async def ping(self) -> None:
         """Ask whether the engine is alive."""
@@ -160,56 +156,37 @@ class DockerApi:
             raise SourceError(f"{self._shown}: {what}: no object but {str(answer)[:80]!r}")
         return answer
 
-    async def _call(self, what: str, work: Callable[[], T]) -> T:
+    async def _order(self, verb: str, container_id: str, own: float, wanted: float | None) -> None:
+        what = f"{self._shown}: {verb} of {container_id[:12]}"
+        if wanted is None and verb != "start" and ordered(self.api_version) < ordered(OWN_TIMEOUT_API):
+            wanted = own
+        seconds = (own if wanted is None else wanted) + START_MARGIN
+
+        def work() -> None:
+            order(self._client, what, f"containers/{container_id}/{verb}", wanted, seconds)
+
+        try:
+            await self._call(f"{verb} of {container_id[:12]}", work, seconds + self._timeout)
+        except OrderError:
+            raise
+        except SourceError as error:
+            raise OrderError(str(error), reached=False if never_left(error) else None) from error
+
+    async def _call(self, what: str, work: Callable[[], T], seconds: float | None = None) -> T:
+        seconds = self._timeout if seconds is None else seconds
         responses: list[Response] = []
+
+        def knocked() -> T:
+            knock(self._host, self._timeout)
+            return work()
 
         def traced() -> T:
             self._current.responses = responses
-            return guarded(f"{self._shown}: {what}", work)
+            return guarded(f"{self._shown}: {what}", knocked)
 
         try:
-            return await self._calls.result(traced, self._timeout)
+            return await self._calls.result(traced, seconds)
         except TimeoutError:
             for response in responses:  # half an answer: wake the thread that waits for the rest
                 cut(response)
-            raise UnreachableError(f"{self._shown}: {what}: no answer within {self._timeout:g} s") from None
-
-
-def _open(host: str, environ: Mapping[str, str], timeout: float) -> tuple[APIClient, Answer]:
-    from docker import APIClient  # noqa: PLC0415 - imported only where Docker is used
-
-    _knock(host, timeout)
-
-    def client(api_version: str) -> APIClient:  # with a version given the constructor asks nothing
-        made = APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
-        made.trust_env = False  # REQUESTS_CA_BUNDLE would replace the CA of DOCKER_CERT_PATH, HTTP_PROXY the way there
-        if host.startswith("unix://"):  # there the SDK keeps a pool, and in it a socket, for each path it ever asked
-            made.headers["Connection"] = "close"
-        return made
-
-    tls = _tls(environ) if host.startswith(_REMOTE) else False
-    with closing(client(NEWEST_API)) as probe:
-        version = probe.version(api_version=False)
-    if not isinstance(version, dict) or not isinstance(version.get("ApiVersion"), str):
-        raise SourceError(f'{hide_secrets(host)}: /version has no "ApiVersion"; is this socket Docker\'s?')
-    chosen = negotiate(version["ApiVersion"], version.get("MinAPIVersion") or None)
-    return client(chosen), version
-
-
-def _knock(host: str, timeout: float) -> None:
-    # The SDK loses its socket where connecting fails (docker/docker-py pull request 3356), once at each attempt.
-    if host.startswith("unix://"):
-        with socket.socket(socket.AF_UNIX) as one:
-            one.settimeout(timeout)
-            one.connect(f"/{host.removeprefix('unix://').lstrip('/')}")
-
-
-def _tls(environ: Mapping[str, str]) -> TLSConfig | bool:
-    from docker.tls import TLSConfig  # noqa: PLC0415 - imported only where Docker is used
-
-    verify, directory = environ.get("DOCKER_TLS_VERIFY", ""), environ.get("DOCKER_CERT_PATH", "")
-    if not verify and not directory:
-        return False
-    directory = directory or os.path.join(environ.get("HOME", "/root"), ".docker")  # noqa: PTH118 - text in, text out
-    pair = (f"{directory}/cert.pem", f"{directory}/key.pem")
-    return TLSConfig(client_cert=pair, ca_cert=f"{directory}/ca.pem", verify=bool(verify))
+            raise UnreachableError(f"{self._shown}: {what}: no answer within {seconds:g} s") from None

@@ -14,11 +14,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
+from brimline.deeds import Decision, Pause
 from brimline.errors import SourceError
 from brimline.judging import Judging
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceStatus, View
+from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceStatus
+from brimline.rules.evaluator import Judgement
+from brimline.view import View
 
 _log: Final = logging.getLogger(__name__)
 SHORTEST_SECONDS: Final = 0.1  # between two wakes, however many alarms there are, and before a look at what fills up
@@ -37,6 +40,27 @@ class Sources(Protocol):
 
     def next_look(self) -> float | None:
         """Return in how many seconds something should be looked at again; None: the interval will do."""
+        ...
+
+
+class Hand(Protocol):
+    """What is decided and done beside the ticks."""
+
+    def report(self, now: Now) -> SourceReport:
+        """Return what is known of budgets, for the rules to judge too."""
+        ...
+
+    def decide(self, snapshot: Snapshot, judgement: Judgement) -> tuple[Decision, ...]:
+        """Decide what every firing alert asks for, and begin what may be done; nothing here waits."""
+        ...
+
+    def missed(self) -> None:
+        """Nobody looked for long: what the next tick says is a first sample."""
+        ...
+
+    @property
+    def pauses(self) -> tuple[Pause, ...]:
+        """Return the pauses in force."""
         ...
 
 
@@ -70,9 +94,10 @@ class LoopPoller:
 class Engine:
     """The loop and what it last saw. Holds no source's knowledge and makes no decision."""
 
-    def __init__(self, *, judging: Judging, self_metrics: SelfMetrics, clock: Clock) -> None:
+    def __init__(self, *, judging: Judging, self_metrics: SelfMetrics, clock: Clock, hand: Hand | None = None) -> None:
         self.view: View | None = None
         self._judging = judging
+        self._hand = hand  # None: it only looks
         self._self_metrics = self_metrics
         self._clock = clock
         self._errors: Counter[str] = Counter()
@@ -112,7 +137,11 @@ class Engine:
         # tuple([...]), not tuple(...): a tuple of a generator is cut to its length, and CPython keeps up to 2,000 freed
         # ones of each length below 20 but takes none of them for the next (Objects/tupleobject.c): a leak for hours.
         reports = tuple([self._read(name, source, now) for name, source in self._sources.readers.items()])
-        snapshot, judgement = self._judging.judge(Snapshot(now, reports))
+        self._note_missed(now)
+        hand = self._hand
+        known = reports if hand is None else (*reports, hand.report(now))
+        snapshot, judgement = self._judging.judge(Snapshot(now, known))
+        decisions = () if hand is None else hand.decide(snapshot, judgement)
         page = self._renderer.render(snapshot)
         self._ticks += 1
         view = View(
@@ -122,6 +151,8 @@ class Engine:
             tick_seconds=time.perf_counter() - began,
             page=page.body,
             alerts=judgement.alerts,
+            decisions=decisions,
+            pauses=() if hand is None else hand.pauses,
             levels=self._judging.levels,
         )
         self._self_metrics.ticked(view, cause=cause, dropped=page.dropped)
@@ -170,6 +201,14 @@ class Engine:
             report = SourceReport(name, (), error=f"{error}" or type(error).__name__)
         self._errors[name] += report.error is not None
         return replace(report, seconds=time.perf_counter() - began)
+
+    def _note_missed(self, now: Now) -> None:
+        """Take the time since the last tick as unknown where it was too long: we were stopped, or the host slept."""
+        last = self.view.snapshot.at.mono if self.view is not None else now.mono
+        if now.mono - last > STALE_INTERVALS * self._interval:
+            self._judging.missed(now)
+            if self._hand is not None:
+                self._hand.missed()
 
     def _status(self, report: SourceReport) -> SourceStatus:
         return SourceStatus(

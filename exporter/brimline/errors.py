@@ -3,8 +3,10 @@
 BrimlineError
 |-- ConfigError      one or more Problems in a file, an environment variable or a flag
 |-- UnitError        a quantity that cannot be read
-`-- SourceError      a source could not be read this time
-    `-- UnreachableError  the other side did not answer (a socket, a daemon)
+|-- SourceError      a source could not be read this time
+|   `-- UnreachableError  the other side did not answer (a socket, a daemon)
+|-- ActionError      an action could not be done; the sentence says what is left to do
+`-- JournalError     the journal cannot be written or read
 """
 
 from __future__ import annotations
@@ -47,3 +49,11 @@ class SourceError(BrimlineError):
 
 class UnreachableError(SourceError):
     """The other side did not answer in time or not at all."""
+
+
+class ActionError(BrimlineError):
+    """An action could not be done."""
+
+
+class JournalError(BrimlineError):
+    """The journal cannot be written or read."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, Union, get_args, get_origin
@@ -11,6 +11,7 @@ from typing import Final, Union, get_args, get_origin
 from pydantic import BaseModel
 
 PREFIX: Final = "BRIMLINE_"
+_SHORT: Final[Mapping[str, str]] = {"actions.dry_run": "--dry-run"}
 
 
 class Form(Enum):
@@ -37,8 +38,8 @@ class Leaf:
 
     @property
     def flag(self) -> str:
-        """Return `--web.listen-address`."""
-        return "--" + self.name.replace("_", "-")
+        """Return `--web.listen-address`; a few have a name without their section."""
+        return _SHORT.get(self.name) or "--" + self.name.replace("_", "-")
 
     @property
     def variable(self) -> str:

@@ -130,6 +130,7 @@ class Container:
     aliases: tuple[str, ...] = ()  # names its networks' DNS knows it by
     ports: tuple[int, ...] = ()  # of the host, that lead to it
     limit: int = 0  # bytes, as its owner set it; 0: none
+    policy_restarts: int = 0  # times its restart policy started it; what asks the engine for a restart does not count
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,19 +268,6 @@ class AlertStore(Protocol):
     def save(self, alerts: Sequence[StoredAlert], over: Sequence[AlertKey]) -> None:
         """Keep these in the place of their older selves, and forget those that are over."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class View:
-    """What all readers see until the next tick: the snapshot, the sources' health and the rendered page."""
-
-    snapshot: Snapshot
-    sources: tuple[SourceStatus, ...]
-    ticks: int
-    tick_seconds: float
-    page: bytes  # the data families in the Prometheus text format, without the self metrics
-    alerts: tuple[Alert, ...] = ()  # pending and firing
-    levels: tuple[float, float] = (0.80, 0.85)  # alert and restart, of subjects that have none of their own
 
 
 class Source(Protocol):

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -93,6 +94,39 @@ def parse_nspid_depth(raw: bytes) -> int:
     return max(1, len(found[1].split())) if found else 1
 
 
+def parse_caught(raw: bytes) -> int:
+    """Return the signals for which the process of a status file has a handler: bit n - 1 stands for signal n."""
+    found = re.search(rb"^SigCgt:\s*([0-9a-f]+)$", raw, re.MULTILINE)
+    return int(found[1], 16) if found else 0
+
+
+def catches(mask: int, number: int) -> bool:
+    """Tell whether a mask of `parse_caught` holds a signal."""
+    return bool(mask >> (number - 1) & 1)
+
+
+def parse_switches(raw: bytes) -> int:
+    """Return how often the process of a status file has gone to sleep by itself; 0 where it does not say."""
+    found = re.search(rb"^voluntary_ctxt_switches:\s*(\d+)$", raw, re.MULTILINE)
+    return int(found[1]) if found else 0
+
+
+def parse_rollup(raw: bytes) -> int:
+    """Return the proportional bytes of an smaps_rollup, its part in swap left out."""
+    found = re.search(rb"^Pss:\s*(\d+) kB$", raw, re.MULTILINE)
+    if found is None:
+        raise ValueError("no line `Pss` in smaps_rollup")
+    return int(found[1]) * 1024
+
+
+def parse_syscall(raw: bytes) -> tuple[int, int] | None:
+    """Return the number and the first argument of the call a process waits in; None while it runs (proc(5))."""
+    number, *arguments = raw.split()
+    if not arguments or number in {b"running", b"-1"}:
+        return None
+    return int(number), int(arguments[0], 16)
+
+
 def parse_meminfo(raw: bytes, keys: Iterable[str]) -> dict[str, int]:
     """Return the wanted keys in bytes; a key this kernel lacks is not in the answer."""
     wanted = {key.encode() for key in keys}
@@ -164,6 +198,38 @@ class Procfs:
     def nspid_depth(self, pid: int) -> int:
         """Read in how many pid name spaces a process is seen."""
         return parse_nspid_depth(self._read(pid, "status"))
+
+    def status(self, pid: int) -> bytes:
+        """Read a process's status; it takes no lock that a process at its limit may hold."""
+        return self._read(pid, "status")
+
+    def is_our_own(self) -> bool:
+        """Tell whether a pid in here is what we would signal by that number; another pid name space's /proc is not."""
+        return parse_nspid_depth(Path(self.root, "self/status").read_bytes()) == 1
+
+    def pss(self, pid: int) -> int:
+        """Read proportional bytes. This takes the process's mmap lock and may hang; PermissionError without ptrace."""
+        return parse_rollup(self._read(pid, "smaps_rollup"))
+
+    def rss(self, pid: int) -> int:
+        """Read a process's resident bytes."""
+        return parse_statm(self._read(pid, "statm")) * self.page_size
+
+    def waits_in(self, pid: int) -> tuple[int, int] | None:
+        """Read in which call its main thread waits, with its first argument; PermissionError without ptrace."""
+        return parse_syscall(self._read(pid, "syscall"))
+
+    def target(self, pid: int, fd: int) -> str:
+        """Read what a descriptor of a process is: a path, or `pipe:[4711]`."""
+        return os.readlink(f"{self.root}/{pid}/fd/{fd}")  # noqa: PTH115 - no path but a name of the kernel's
+
+    def targets(self, pid: int) -> set[str]:
+        """Read what all descriptors of a process are."""
+        found = set()
+        for fd in os.listdir(f"{self.root}/{pid}/fd"):  # noqa: PTH208 - names, not paths
+            with suppress(FileNotFoundError):  # closed in the meantime
+                found.add(self.target(pid, int(fd)))
+        return found
 
     def owner(self, pid: int) -> int:
         """Return the effective user id (root for a process that may not be dumped, proc(5))."""

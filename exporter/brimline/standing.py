@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from brimline.model import Alert, Column, Diagnosis, Kind, Level, Phase, SourceStatus, Subject, View
+from brimline.model import Alert, Column, Diagnosis, Kind, Level, Phase, SourceStatus, Subject
 from brimline.rules.diagnosis import OK
 from brimline.rules.shown import show
 from brimline.rules.terms import Unit
 from brimline.sources.cgroup import MEMORY_THRESHOLD_RATIO
 from brimline.units import format_duration
+from brimline.view import View
 
 
 class State(StrEnum):

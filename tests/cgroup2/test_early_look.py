@@ -9,8 +9,9 @@ from contextlib import suppress
 from brimline.engine import Engine, SystemClock
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Now, Source, View
+from brimline.model import Now, Source
 from brimline.sources.cgroup import ALERT_AT
+from brimline.view import View
 from fakes import no_rules, values
 from real.cgroups import Group
 from real.measured import Measured

@@ -10,6 +10,7 @@ import click
 import pytest
 
 from brimline import levels
+from brimline.actions import cleanup
 from brimline.cli import commands
 from brimline.config import Config
 from brimline.leaves import leaves
@@ -132,6 +133,7 @@ def test_every_container_label_exists(found: Page) -> None:
     assert named - files <= {
         docker_container.ENABLE,
         docker_container.LIMIT,
+        cleanup.LABEL,
         levels.ALERT_LABEL,
         levels.RESTART_LABEL,
         START_LABEL,
@@ -141,7 +143,7 @@ def test_every_container_label_exists(found: Page) -> None:
 @each_page
 def test_every_metric_exists(found: Page) -> None:
     pattern = r"\b(?:brimline|container|machine)_[a-z][a-z_]*(?:\{[a-z,_]+\}[a-z_]*)*\*?"
-    labels = {"container_label_", "container_id"}
+    labels = {"container_label_", "container_id", "brimline_action"}
     named = {name for text in re.findall(pattern, found.text) for name in expanded(text)}
     assert {name for name in named if name not in labels and not is_metric(name)} == set()
 

@@ -25,9 +25,9 @@ EPOLL = 1
 # What `brimline run` does until its first ticks, where no engine's socket is; then it says what was imported.
 RUN = """
 import asyncio, sys
-from brimline import dockerapi
+from brimline import dockerconnect
 
-dockerapi.find_host = lambda environ, exists: None
+dockerconnect.find_host = lambda environ, exists: None
 from brimline import app, loading
 
 async def run():

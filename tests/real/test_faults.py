@@ -19,7 +19,7 @@ import pytest
 
 from brimline.app import App
 from brimline.config import Config, Loaded
-from brimline.model import View
+from brimline.view import View
 from fakes import MIB, FakeClock, V2Tree, v2_events, v2_stat
 from golden.hosts import CAPTURED
 from real.cgroups import Group

@@ -21,9 +21,9 @@ from brimline.model import (
     SourceReport,
     SourceStatus,
     Subject,
-    View,
 )
 from brimline.sources.cgroup import KINDS, MEMORY_THRESHOLD_RATIO
+from brimline.view import View
 
 MIB = 1 << 20
 GIB = 1 << 30

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler
+from io import BytesIO
 from pathlib import Path
 from socketserver import ThreadingMixIn, UnixStreamServer
 from typing import Any
@@ -52,6 +53,9 @@ class Request(BaseHTTPRequestHandler):
     def date_time_string(self, timestamp: float | None = None) -> str:
         return super().date_time_string(self.server.fake.now / 1e9 if timestamp is None else timestamp)
 
+    def do_POST(self) -> None:
+        self.do_GET()
+
     def do_GET(self) -> None:
         self.close_connection = True
         self.server.fake.connections.add(self)
@@ -89,8 +93,40 @@ class Request(BaseHTTPRequestHandler):
                 self.json(fake.containers[parts[1]])
             case "stats":
                 self.json(fake.stats(parts[1]))
+            case "restart" | "stop" | "start":
+                fake.orders.append((kind, parts[1], query.get("t", [None])[0]))
+                self._obey(kind, parts[1])
+            case "events" if "until" in query:
+                self._past(float(query["since"][0]), float(query["until"][0]))
             case "events":
                 self._events(float(query["since"][0]) if "since" in query else None)
+
+    def _obey(self, verb: str, container_id: str) -> None:
+        fake = self.server.fake
+        record = fake.containers.get(container_id)
+        if record is None:
+            self.raw(404, json.dumps({"message": f"No such container: {container_id}"}).encode())
+            return
+        running = record["State"]["Running"]
+        if verb != "restart" and running == (verb == "start"):
+            self.raw(304, b"")
+            return
+        if running:
+            fake.say(container_id, "kill", signal="15")
+            fake.end(container_id, 143)
+            fake.say(container_id, "stop")
+        if verb != "stop":
+            fake.begin(container_id, seconds=0.5)
+        if verb == "restart":
+            fake.say(container_id, "restart")
+        self.raw(204, b"")
+
+    def _past(self, since: float, until: float) -> None:
+        told = [e for e in self.server.fake.events if since <= e["timeNano"] / 1e9 <= until]
+        self.begin_stream()
+        for event in told:
+            self.chunk(json.dumps(event).encode() + b"\n")
+        self.wfile.write(b"0\r\n\r\n")
 
     def _events(self, since: float | None) -> None:
         fake = self.server.fake
@@ -156,6 +192,7 @@ class FakeDocker:
         self.events: list[dict[str, Any]] = []
         self.faults: dict[str, Fault] = {}
         self.requests: list[str] = []
+        self.orders: list[tuple[str, str, str | None]] = []  # verb, container, `t`
         self.connections: set[Request] = set()
         self.sockets: list[Any] = []
         self.changed = threading.Condition()
@@ -219,7 +256,7 @@ class FakeDocker:
                 "FinishedAt": NEVER,
                 **state,
             },
-            "HostConfig": {"Runtime": "runc"},
+            "HostConfig": {"Runtime": "runc", "NetworkMode": "none"},
             "Config": {"Image": "busybox:local", "Labels": labels or {}},
         }
         return container_id
@@ -279,6 +316,7 @@ class FakeDocker:
             "Labels": record["Config"]["Labels"],
             "State": record["State"]["Status"],
             "Status": "Up 5 minutes",
+            "HostConfig": {"NetworkMode": record["HostConfig"]["NetworkMode"]},
         }
 
     def stats(self, container_id: str) -> dict[str, Any]:
@@ -324,6 +362,19 @@ def garbage(request: Request) -> None:
 def nested(request: Request) -> None:
     """Answer with JSON that is too deep to read."""
     request.raw(200, b"[" * 200_000)
+
+
+def vanish(request: Request) -> None:
+    """Obey, and end the connection without an answer."""
+    verb, container_id = urlsplit(request.path).path.split("/")[-1], urlsplit(request.path).path.split("/")[-2]
+    request.wfile = BytesIO()
+    request._obey(verb, container_id)
+    request.connection.shutdown(2)
+
+
+def cut_off(request: Request) -> None:
+    """End the connection without obeying."""
+    request.connection.shutdown(2)
 
 
 def failure(request: Request) -> None:

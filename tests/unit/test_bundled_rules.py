@@ -79,6 +79,7 @@ InferenceThrottled | container | memory_high_ratio > 95% and memory_pressure_ful
 ContainerWithoutLimit | container | limited == 0 | for 5m | info | nothing
 ServiceRestartsOften | container | increase(restarts_total, 1h) > 5 | for 0s | warning | notify
 ServiceRestartsTooOften | container | increase(restarts_total, 1h) > 20 | for 0s | critical | notify
+ServiceRestartIneffective | container | restart_ineffective == 1 | for 0s | critical | notify
 UnitMemoryHigh | cgroup | (memory_used_ratio > alert_at and limited == 1) or memory_high_ratio > 90% \
 | for 1m | warning | notify
 UnitMemoryCritical | cgroup | memory_used_ratio > restart_at and limited == 1 | for 30s \
@@ -88,6 +89,7 @@ GroupMemoryCritical | process | memory_used_ratio > 85% | for 30s | clear memory
 HostMemoryHigh | host | memory_used_ratio > 80% | for 5m | warning | notify
 HostMemoryTight | host | memory_available_ratio < 5% | for 1m | warning | notify
 HostMemoryLow | host | memory_available_bytes < 200MiB | for 30s | critical | notify
+HostRestartStorm | host | restart_storm == 1 | for 0s | critical | notify
 """
 
 

@@ -13,7 +13,8 @@ from click.testing import CliRunner, Result
 from brimline.cli import check as verb
 from brimline.config import Config
 from brimline.errors import UnreachableError
-from brimline.model import Diagnosis, Phase, View
+from brimline.model import Diagnosis, Phase
+from brimline.view import View
 from unit.cli_views import GIB, HOST, MIB, Scene, alert, cgroup, container, down, group
 
 WHISPER = container("shop-whisper-1", "shop", "whisper")

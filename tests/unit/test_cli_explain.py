@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 from brimline.cli import explain as verb
 from brimline.cli.verdict import verdict
 from brimline.config import Config
-from brimline.model import Diagnosis, Level, Phase, Subject, View
+from brimline.model import Diagnosis, Level, Phase, Subject
 from brimline.standing import Measures, rows
+from brimline.view import View
 from unit.cli_views import GIB, HOST, MIB, Scene, alert, cgroup, container, group
 
 WHISPER = container("shop-whisper-1", "shop", "whisper")

@@ -115,7 +115,7 @@ def test_run_hands_over_the_configuration_and_the_way_to_read_it_again(
             reload()
         return 7
 
-    monkeypatch.setattr(run_verb.app, "run", run)
+    monkeypatch.setattr(run_verb.daemon, "run", run)
     arguments = ["run", f"--config.file={file}", "--web.listen-address=:1", "--web.listen-address=[::1]:2"]
     assert brimline(*arguments).exit_code == 7
     assert seen == [1.0, 2.0]

@@ -206,7 +206,13 @@ def test_every_leaf_says_what_it_is() -> None:
 
 
 def test_only_mappings_and_lists_of_them_have_no_flag() -> None:
-    assert [name for name, leaf in LEAVES.items() if leaf.form is Form.BLOCK] == ["sources.processes", "thresholds"]
+    assert [name for name, leaf in LEAVES.items() if leaf.form is Form.BLOCK] == [
+        "sources.processes",
+        "thresholds",
+        "actions.restart.drain",
+        "actions.cleanup",
+        "notify.webhooks",
+    ]
 
 
 def test_a_named_file_must_be_there(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brimline import dockerthreads
-from brimline.dockerapi import DockerApi, find_host, negotiate
+from brimline import dockerapi, dockerthreads
+from brimline.dockerapi import DockerApi
+from brimline.dockerconnect import find_host, negotiate
+from brimline.dockerorders import OrderError
 from brimline.dockerthreads import Calls, StreamEndError, lines, reason
 from brimline.errors import SourceError, UnreachableError
 from unit import fake_docker
@@ -358,3 +361,89 @@ def test_the_reason_is_found_at_the_bottom_of_the_chain() -> None:
     assert reason(error) == "permission denied; run Brimline as root or in the group that owns the socket"
     assert reason(ConnectionRefusedError()) == "connection refused; is the engine running?"
     assert reason(ValueError()) == "ValueError"
+
+
+@pytest.mark.parametrize(
+    ("fault", "reached", "words"),
+    [
+        (fake_docker.failure, True, "the engine answered: no space left on device"),
+        (fake_docker.garbage, None, ""),
+        (fake_docker.cut_off, None, ""),
+        (fake_docker.not_http, None, ""),
+    ],
+)
+def test_an_order_tells_whether_the_engine_heard_of_it(
+    fake: FakeDocker,
+    fault: Fault,
+    reached: bool | None,  # noqa: FBT001 - a table
+    words: str,
+) -> None:
+    web = fake.add("web")
+    fake.faults["restart"] = fault
+
+    async def use(api: DockerApi) -> None:
+        if fault is fake_docker.garbage:  # a 200 is a yes, whatever it says
+            await api.restart(web, own=None, wanted=None)
+            return
+        with pytest.raises(OrderError, match=f"restart of {web[:12]}.*{words}") as lost:
+            await api.restart(web, own=None, wanted=None)
+        assert lost.value.reached is reached
+        assert "\n" not in str(lost.value)
+
+    with_api(fake, use)
+
+
+def test_an_order_that_never_left_is_told_apart(fake: FakeDocker) -> None:
+    web = fake.add("web")
+
+    async def use(api: DockerApi) -> None:
+        fake.stop()
+        for order in (api.restart(web, own=None, wanted=None), api.stop(web, own=None, wanted=None), api.start(web)):
+            with pytest.raises(OrderError) as lost:
+                await order
+            assert lost.value.reached is False
+        fake.start()
+
+    with_api(fake, use)
+    gc.collect()  # nothing is left open either
+
+
+def test_the_client_waits_longer_than_the_container_may_take(fake: FakeDocker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dockerapi, "START_MARGIN", 0.3)
+    web = fake.add("web")
+    fake.faults["restart"] = fake_docker.hang
+
+    async def use(api: DockerApi) -> None:
+        for own, wanted, seconds in ((0.2, None, 0.5), (30.0, 0.4, 0.7)):
+            began = time.monotonic()
+            with pytest.raises(OrderError) as lost:
+                await api.restart(web, own=own, wanted=wanted)
+            assert lost.value.reached is None
+            assert seconds <= time.monotonic() - began < seconds + 1
+
+    with_api(fake, use, 1.0)
+
+
+def test_the_past_is_read_by_the_engines_own_clock(fake: FakeDocker) -> None:
+    web = fake.add("web")
+    fake.say(web, "start")
+    fake.tick(90)
+    fake.say(web, "kill", signal="15")
+
+    async def use(api: DockerApi) -> None:
+        history = await api.history()
+        assert [event["Action"] for event in history.events] == ["start", "kill"]
+        assert 0 <= fake.now / 1e9 - history.now < 1
+
+    with_api(fake, use)
+
+
+@pytest.mark.parametrize("fault", [fake_docker.failure, fake_docker.garbage_line, fake_docker.drip])
+def test_a_past_that_cannot_be_read_is_an_error(fake: FakeDocker, fault: Fault) -> None:
+    fake.faults["events"] = fault
+
+    async def use(api: DockerApi) -> None:
+        with pytest.raises(SourceError):
+            await api.history()
+
+    with_api(fake, use, 1.0)

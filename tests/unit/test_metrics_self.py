@@ -3,8 +3,10 @@ from __future__ import annotations
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
+from brimline.metrics import acted
 from brimline.metrics.self import METRICS, SelfMetrics
-from brimline.model import Now, Snapshot, SourceStatus, View
+from brimline.model import Now, Snapshot, SourceStatus
+from brimline.view import View
 
 
 def view(*sources: SourceStatus, wall: float = 100.0, took: float = 0.004) -> View:
@@ -70,7 +72,8 @@ def test_every_family_is_a_literal_with_its_type_and_help() -> None:
     metrics.ticked(view(DOCKER), cause="interval", dropped=0)
     metrics.reloaded(ok=True, at=1.0)
     printed = {(f.name, f.type, f.documentation) for f in parse_text(metrics.render(openmetrics=False).decode())}
-    assert printed == {(m.name.removesuffix("_total"), m.kind.value, m.help) for m in METRICS}
+    known = (*METRICS, *acted.METRICS)
+    assert printed == {(m.name.removesuffix("_total"), m.kind.value, m.help) for m in known}
 
 
 def test_names_select_families_even_those_of_the_process() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from brimline.model import Column, Diagnosis, Kind, Now, Phase, Snapshot, SourceReport, View
+from brimline.model import Column, Diagnosis, Kind, Now, Phase, Snapshot, SourceReport
 from brimline.rules.terms import Unit
 from brimline.sources.cgroup import MEMORY_THRESHOLD_RATIO
 from brimline.standing import Measures, State, amount, rows, state_of, told
+from brimline.view import View
 from unit.cli_views import GIB, HOST, Scene, alert, cgroup, container, group
 
 

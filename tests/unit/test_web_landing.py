@@ -26,9 +26,9 @@ from brimline.model import (
     SourceReport,
     SourceStatus,
     Subject,
-    View,
 )
 from brimline.sources import cgroup
+from brimline.view import View
 from brimline.web.landing import Landing, draw
 from brimline.web.once import Once
 from unit.cli_views import alert, thresholds

@@ -16,7 +16,8 @@ from aiohttp import ClientResponse, ClientSession, DummyCookieJar
 from brimline.config import WebConfig
 from brimline.errors import BrimlineError
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Now, Snapshot, View
+from brimline.model import Now, Snapshot
+from brimline.view import View
 from brimline.web import exposition
 from brimline.web.connections import Connections, Patience, Served, serve
 from brimline.web.deflate import Deflated, deflate

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager, suppress
 
 from brimline.config import WebConfig
 from brimline.metrics.self import SelfMetrics
-from brimline.model import Now, Snapshot, View
+from brimline.model import Now, Snapshot
+from brimline.view import View
 from brimline.web.connections import Connections, Patience, serve
 from brimline.web.routes import make_app
 
@@ -47,7 +48,7 @@ async def served(patience: Patience, page: bytes = b"") -> AsyncIterator[tuple[C
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         sock.settimeout(0)
         await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
-        reader, writer = await asyncio.open_connection(sock=sock, limit=4096)
+        reader, writer = await asyncio.open_connection(sock=sock, limit=16384)
         writers.append(writer)
         return reader, writer
 

@@ -17,10 +17,11 @@ from brimline.cli.flags import Refusal, config_flags, loaded
 from brimline.cli.table import Cell, Heading
 from brimline.errors import BrimlineError
 from brimline.loading import Value
-from brimline.model import Alert, Kind, Phase, SourceStatus, Subject, View
+from brimline.model import Alert, Kind, Phase, SourceStatus, Subject
 from brimline.rules.diagnosis import NO_LIMIT
 from brimline.standing import Measures, Row, State, ended, matches, qualified, rows, stopped, told, worst
 from brimline.units import format_bytes, format_ratio
+from brimline.view import View
 
 # https://nagios-plugins.org/doc/guidelines.html#AEN78
 EXIT: Final[Mapping[State, int]] = {State.NORMAL: 0, State.WARNING: 1, State.CRITICAL: 2, State.UNKNOWN: 3}

@@ -14,8 +14,9 @@ from brimline.cli.flags import config_flags, loaded
 from brimline.errors import BrimlineError
 from brimline.loading import Value
 from brimline.mistakes import did_you_mean
-from brimline.model import Subject, View
+from brimline.model import Subject
 from brimline.standing import Measures, ended, matches, qualified, rows, stopped, told
+from brimline.view import View
 
 
 def find(every: Sequence[Subject], name: str) -> Subject:

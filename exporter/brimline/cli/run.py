@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import click
 
-from brimline import app
+from brimline import daemon
 from brimline.cli.flags import config_flags, loaded
 from brimline.loading import Value, load
 
@@ -21,4 +21,4 @@ def run(ctx: click.Context, flags: Mapping[str, Value]) -> None:
     Every flag is also a variable (--web.listen-address: BRIMLINE_WEB_LISTEN_ADDRESS) and a key of the file
     (web.listen_address). A flag wins over a variable, a variable over the file. Nothing at all is a good configuration.
     """
-    ctx.exit(app.run(loaded(flags), lambda: load(flags, os.environ)))
+    ctx.exit(daemon.run(loaded(flags), lambda: load(flags, os.environ)))

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from brimline.metrics import cadvisor, self
+from brimline.metrics import acted, cadvisor, self
 from brimline.model import Metric
+from brimline.policy import served as policy
 from brimline.rules import derived, served
 from brimline.sources import cgroup, docker, host, process
 
@@ -17,6 +18,7 @@ PARTS: Final[Mapping[str, tuple[Metric, ...]]] = MappingProxyType(
         "process groups": process.METRICS,
         "host": host.METRICS,
         "alerts": served.METRICS,
+        "actions": (*policy.METRICS, *acted.METRICS),
         "Brimline itself": self.METRICS,
         "cAdvisor": cadvisor.METRICS,
     }

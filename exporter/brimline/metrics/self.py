@@ -19,7 +19,9 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 
 from brimline import __version__
-from brimline.model import Metric, MetricKind, SourceStatus, View
+from brimline.metrics.acted import Acted
+from brimline.model import Metric, MetricKind, SourceStatus
+from brimline.view import View
 
 
 def _gauge(name: str, text: str, *labels: str) -> Metric:
@@ -88,6 +90,7 @@ class SelfMetrics:
     """What Brimline counts about itself, and its page."""
 
     def __init__(self) -> None:
+        self.acted = Acted()
         self._sources: tuple[SourceStatus, ...] = ()
         self._snapshot_at: float | None = None
         self._buckets = [0] * (len(_BOUNDS) + 1)
@@ -99,6 +102,7 @@ class SelfMetrics:
         self._reload_at: float | None = None
         self._registry = CollectorRegistry(auto_describe=True)  # else `names` finds no process_*: it has no describe
         self._registry.register(_Families(self))
+        self._registry.register(self.acted)
         ProcessCollector(registry=self._registry)
 
     def ticked(self, view: View, *, cause: str, dropped: int) -> None:

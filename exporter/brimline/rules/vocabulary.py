@@ -8,7 +8,7 @@ from typing import Final
 from brimline.model import SUBJECT_LABELS, Kind, Metric
 from brimline.rules.terms import Measure, Unit, Vocabulary
 
-FLAGS: Final = frozenset({"limited", "running", "healthy"})
+FLAGS: Final = frozenset({"limited", "running", "healthy", "restart_ineffective", "restart_storm"})
 _SUFFIXES: Final = (
     ("start_time_seconds", Unit.MOMENT),
     ("_bytes", Unit.BYTES),

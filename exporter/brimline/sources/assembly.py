@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from brimline.dockerapi import find_host
+from brimline.dockerconnect import find_host
 from brimline.fds import FdBudget, allowed
 from brimline.model import Clock, HostFacts, Poller, Source, Target, Wake
 from brimline.procfs import Procfs

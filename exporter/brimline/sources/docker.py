@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import field_validator
 
-from brimline.dockerapi import find_host
+from brimline.dockerconnect import find_host
 from brimline.model import (
     SUBJECT_LABELS,
     Column,
@@ -75,6 +75,8 @@ class DockerOptions(Options):
     """Whether to look for an engine at all."""
     host: str | None = None
     """Where it listens; unset: DOCKER_HOST, else the first of the usual sockets of Docker and Podman."""
+    action_host: str | None = None
+    """Where to ask for restarts, such as a proxy that allows them; unset: the same."""
     timeout: Duration = 10.0
     """How long one answer may take."""
     include: tuple[str, ...] = ("*",)
@@ -82,7 +84,7 @@ class DockerOptions(Options):
     exclude: tuple[str, ...] = ()
     """Which of them not to measure; the same patterns."""
 
-    @field_validator("host")
+    @field_validator("host", "action_host")
     @classmethod
     def _known_scheme(cls, value: str | None) -> str | None:
         if value is not None and not value.startswith(_SCHEMES):

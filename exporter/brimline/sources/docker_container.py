@@ -82,6 +82,7 @@ def parse_inspection(answer: Mapping[str, object]) -> Container:
         aliases=tuple(dict.fromkeys([alias for n in networks for alias in _texts(n, "Aliases")])),
         ports=_published(_mapping(_mapping(answer, "NetworkSettings"), "Ports")),
         limit=max(_number(host, "Memory") or 0, 0),
+        policy_restarts=_number(answer, "RestartCount") or 0,
     )
 
 

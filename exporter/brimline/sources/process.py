@@ -133,6 +133,10 @@ class ProcessSource:
         info = self._info(weighings.values())
         return SourceReport(self.name, columns, failed=failed, info=info)
 
+    def pids(self, group: str) -> tuple[int, ...]:
+        """Return the processes of a group, by its name, as of the last tick."""
+        return self._membership.pids(group)
+
     def close(self) -> None:
         """Give back every descriptor and thread."""
         if self._scales is not None:

@@ -111,6 +111,10 @@ class Membership:
         finally:
             self._census.resume()
 
+    def pids(self, name: str) -> tuple[int, ...]:
+        """Return the living members of the group that is called so."""
+        return tuple([pid for e in self._entries.values() if e.subject.name == name for pid in e.tally.members])
+
     def _apply(self, findings: list[Finding]) -> None:
         identities = []
         for finding in findings:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from aiohttp import web
 
 from brimline.metrics import page
-from brimline.model import View
+from brimline.view import View
 from brimline.web.deflate import Deflated, deflate, gzip
 from brimline.web.face import Face
 from brimline.web.negotiate import accepts_gzip, prefers_openmetrics

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from brimline.metrics.self import SelfMetrics
-from brimline.model import View
+from brimline.view import View
 
 
 class Face(Protocol):

@@ -17,9 +17,10 @@ from typing import Final
 from aiohttp import web
 
 from brimline import __version__
-from brimline.model import Alert, Diagnosis, Kind, Phase, SourceStatus, Subject, View
+from brimline.model import Alert, Diagnosis, Kind, Phase, SourceStatus, Subject
 from brimline.standing import Measures, Row, State, amount, qualified, rows, stopped
 from brimline.units import format_bytes, format_duration, format_ratio
+from brimline.view import View
 from brimline.web.face import Face
 from brimline.web.once import Once
 from brimline.web.slices import Slices

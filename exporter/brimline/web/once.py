@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar, cast
 
-from brimline.model import View
+from brimline.view import View
 
 T = TypeVar("T")
 

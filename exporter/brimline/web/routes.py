@@ -15,6 +15,7 @@ from brimline.config import WebConfig
 from brimline.web.connections import Connections
 from brimline.web.exposition import Exposition
 from brimline.web.face import Face
+from brimline.web.inbound import Inbound
 from brimline.web.landing import Landing
 from brimline.web.lifecycle import Lifecycle
 from brimline.web.once import Once
@@ -32,7 +33,9 @@ _HEADERS: Final = {
 }
 
 
-def make_app(face: Face, config: WebConfig, connections: Connections) -> web.Application:
+def make_app(
+    face: Face, config: WebConfig, connections: Connections, inbound: Inbound | None = None
+) -> web.Application:
     """Put the parts together under the route prefix."""
     once = Once()
     prefix = _prefix(config)
@@ -44,6 +47,8 @@ def make_app(face: Face, config: WebConfig, connections: Connections) -> web.App
     app.router.add_get(f"{prefix}/-/healthy", lifecycle.healthy)
     app.router.add_get(f"{prefix}/-/ready", lifecycle.ready)
     app.router.add_post(f"{prefix}/-/reload", lifecycle.reload)
+    if inbound is not None:
+        app.router.add_post(f"{prefix}/api/v1/alertmanager", inbound.post)
     if prefix:
         for path in ("/", prefix):
             app.router.add_get(path, _redirect(f"{prefix}/"))

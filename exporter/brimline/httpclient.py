@@ -1,0 +1,95 @@
+"""The one outgoing HTTP session: no redirect is followed, no answer read beyond a limit, every call ends in time."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+
+from brimline import __version__
+from brimline.errors import UnreachableError
+from brimline.redaction import hide_secrets
+
+LONGEST_ANSWER: Final = 4 << 20  # bytes; a metrics page of a busy service stays below
+_AGENT: Final = {"User-Agent": f"brimline/{__version__}"}
+
+
+@dataclass(frozen=True, slots=True)
+class HttpAnswer:
+    """What the other side said; a status is never an exception."""
+
+    status: int
+    headers: Mapping[str, str] = field(default_factory=dict)  # names in lower case
+    body: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        """Tell whether it is a 2xx."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the class of success
+
+
+class HttpClient:
+    """A session made at the first request, inside the loop; proxies of the environment are not used."""
+
+    def __init__(self) -> None:
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(  # noqa: PLR0913 - the parts of a request
+        self,
+        method: str,
+        url: str,
+        *,
+        seconds: float,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> HttpAnswer:
+        """Send a request and return the answer; raises UnreachableError with a sentence that holds no secret."""
+        shown = hide_secrets(url)
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._send(method, url, body, {**_AGENT, **(headers or {})}, tls)
+        except TimeoutError:
+            raise UnreachableError(f"{method} {shown}: no answer within {seconds:g} s") from None
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            raise UnreachableError(f"{method} {shown}: {_reason(error)}") from None
+
+    async def close(self) -> None:
+        """Close the idle connections."""
+        if self._session is not None:
+            await self._session.close()
+
+    async def _send(
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], tls: ssl.SSLContext | None
+    ) -> HttpAnswer:
+        if self._session is None:
+            # A connection kept open would be closed by the other side just when it is used again.
+            self._session = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(force_close=True), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+            )
+        request = self._session.request(
+            method, url, data=body, headers=headers, allow_redirects=False, ssl=tls if tls is not None else True
+        )
+        async with request as response:
+            told = await response.content.read(LONGEST_ANSWER)
+            while len(told) < LONGEST_ANSWER and (more := await response.content.read(LONGEST_ANSWER - len(told))):
+                told += more
+            return HttpAnswer(response.status, {k.lower(): v for k, v in response.headers.items()}, told)
+
+
+def _reason(error: BaseException) -> str:
+    match error:
+        case aiohttp.ClientConnectorCertificateError():
+            return f"its certificate is refused: {error.certificate_error}"
+        case aiohttp.InvalidURL():
+            return "this is no URL"
+        case aiohttp.ClientConnectorError():
+            return f"{error.os_error.strerror or error.os_error}"
+        case aiohttp.ServerDisconnectedError():
+            return "the other side closed the connection without an answer"
+        case _:
+            return f"{error}" or type(error).__name__

@@ -1,0 +1,161 @@
+"""Messages until they are delivered: in memory for whoever sends them, in the file for the next life.
+
+The file may lag behind: a message whose delivery was not written yet goes out again, with the same id.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from brimline.deeds import Message
+from brimline.journal.pending import Pending
+from brimline.journal.reading import Reader
+from brimline.journal.rows import clean
+from brimline.journal.writer import Writer
+from brimline.model import Clock, Now
+
+QUEUED: Final = "queued"
+DELIVERED: Final = "delivered"
+DEAD: Final = "dead"
+_KEPT: Final[Mapping[str, float]] = {DELIVERED: 86_400.0, DEAD: 30 * 86_400.0}  # seconds, by what became of it
+_LONGEST_WAIT: Final = 6 * 3600.0  # of a message of an earlier boot, if the wall clock went back meanwhile
+_SWEPT_EVERY: Final = 600.0
+_SELECT: Final = "SELECT id, target, kind, body, created, state, tries, next_at, next_mono, boot, changed, error"
+_INSERT: Final = (
+    "INSERT OR IGNORE INTO outbox (id, target, kind, body, created, state, tries, next_at, next_mono, boot, changed, "
+    "error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    message: Message
+    due: float  # mono
+    state: str
+    changed: float  # wall time
+
+    def row(self, boot: str) -> tuple[object, ...]:
+        m = self.message
+        names = clean(m.id), clean(m.target), clean(m.kind)
+        told = m.tries, m.next_at, self.due, boot, self.changed, clean(m.error)
+        return (*names, m.body, m.created, self.state, *told)
+
+
+class OutboxTable:
+    """The outbox that `actions.delivery` sends from."""
+
+    def __init__(self, writer: Writer, reader: Reader, clock: Clock, boot: str) -> None:
+        self._writer, self._reader, self._clock, self._boot = writer, reader, clock, boot
+        self._queued: dict[str, dict[str, _Held]] = {}  # target -> id, oldest first
+        self._over: dict[str, _Held] = {}  # without their bodies
+        self._targets: dict[str, str] = {}  # of what is queued
+        self._pending: Pending[str, _Held | None] = Pending(writer, self._write)
+        self._swept = clock.now().mono
+
+    def load(self) -> None:
+        """Take over what an earlier life left."""
+        now = self._clock.now()
+        rows = self._reader.rows(f"{_SELECT} FROM outbox ORDER BY seq")
+        for message_id, target, kind, body, created, state, tries, next_at, next_mono, boot, changed, error in rows:
+            message = Message(message_id, target, kind, bytes(body), created, tries, next_at, error)
+            due = next_mono if boot == self._boot and boot else now.mono + min(next_at - now.wall, _LONGEST_WAIT)
+            self._keep(_Held(message, due, state, changed))
+
+    def save_again(self) -> None:
+        """Write what is queued into a file that was opened anew: it may be another one."""
+        self._pending.put((held.message.id, held) for queue in self._queued.values() for held in queue.values())
+
+    async def add(self, messages: Sequence[Message]) -> None:
+        """Return once all of them are on the disk; an id it holds or held already is left as it is."""
+        await asyncio.shield(asyncio.ensure_future(self._add(messages)))
+
+    async def _add(self, messages: Sequence[Message]) -> None:
+        now = self._clock.now()
+        held = [
+            _Held(m, now.mono + max(0.0, m.next_at - now.wall), QUEUED, now.wall)
+            for m in messages
+            if m.id not in self._targets and m.id not in self._over
+        ]
+        rows = [one.row(self._boot) for one in held]
+        await asyncio.wrap_future(
+            self._writer.submit(lambda connection: connection.executemany(_INSERT, rows).rowcount)
+        )
+        for one in held:
+            if one.message.id not in self._targets and one.message.id not in self._over:
+                self._keep(one)
+        self._sweep(now)
+
+    def due(self, now: Now) -> Sequence[Message]:
+        """Return of each target its oldest message that is not delivered, where its time has come."""
+        heads = (next(iter(queue.values())) for queue in self._queued.values())
+        return tuple(held.message for held in heads if held.due <= now.mono)
+
+    def delivered(self, message_id: str) -> None:
+        """Remember that it arrived."""
+        self._end(message_id, DELIVERED, "")
+
+    def dead(self, message_id: str, error: str) -> None:
+        """Give it up."""
+        self._end(message_id, DEAD, error)
+
+    def retry(self, message_id: str, at: float, error: str) -> None:
+        """Try it again from then on, and count the try."""
+        if (target := self._targets.get(message_id)) is None:
+            return
+        now, old = self._clock.now(), self._queued[target][message_id]
+        message = replace(old.message, tries=old.message.tries + 1, next_at=at, error=error)
+        held = _Held(message, now.mono + max(0.0, at - now.wall), QUEUED, now.wall)
+        self._queued[target][message_id] = held
+        self._pending.put([(message_id, held)])
+
+    def counts(self) -> Mapping[str, int]:
+        """Return how many there are in each state; what was delivered is counted for a day."""
+        found = {QUEUED: len(self._targets), DELIVERED: 0, DEAD: 0}
+        for held in self._over.values():
+            found[held.state] += 1
+        return found
+
+    def _keep(self, held: _Held) -> None:
+        message = held.message
+        if held.state == QUEUED:
+            self._queued.setdefault(message.target, {})[message.id] = held
+            self._targets[message.id] = message.target
+        else:
+            self._over[message.id] = held
+
+    def _end(self, message_id: str, state: str, error: str) -> None:
+        if (target := self._targets.pop(message_id, None)) is None:
+            return
+        now, queue = self._clock.now(), self._queued[target]
+        old = queue.pop(message_id).message
+        if not queue:
+            del self._queued[target]
+        body = b"" if state == DELIVERED else old.body
+        held = _Held(replace(old, body=body, tries=old.tries + 1, error=error), now.mono, state, now.wall)
+        self._over[message_id] = replace(held, message=replace(held.message, body=b""))
+        self._pending.put([(message_id, held)])
+
+    def _sweep(self, now: Now) -> None:
+        if now.mono - self._swept < _SWEPT_EVERY:
+            return
+        self._swept = now.mono
+        old = [key for key, held in self._over.items() if now.wall - held.changed > _KEPT[held.state]]
+        for key in old:
+            del self._over[key]
+        self._pending.put((key, None) for key in old)
+
+    def _write(self, connection: sqlite3.Connection, changes: Sequence[tuple[str, _Held | None]]) -> None:
+        connection.executemany(
+            "DELETE FROM outbox WHERE id = ?", [(clean(key),) for key, held in changes if held is None]
+        )
+        kept = [held for _, held in changes if held is not None]
+        connection.executemany(_INSERT, [held.row(self._boot) for held in kept])
+        connection.executemany(
+            "UPDATE outbox SET state = ?, body = ?, tries = ?, next_at = ?, next_mono = ?, boot = ?, changed = ?, "
+            "error = ? WHERE id = ?",
+            [(held.state, held.message.body, *held.row(self._boot)[6:], clean(held.message.id)) for held in kept],
+        )

@@ -1,0 +1,85 @@
+"""What the lines say of the past: the deeds of the last day, and intents that nobody concluded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from brimline.deeds import Decision, Deed, EntryKind, Fate, Ledger, Outcome
+from brimline.journal import told
+from brimline.journal.reading import Reader
+from brimline.journal.rows import SELECT, line
+from brimline.model import Now
+
+DAY: Final = 86_400.0
+REMEMBERED: Final = (
+    EntryKind.INTENT,
+    EntryKind.OUTCOME,
+    EntryKind.OBSERVED,
+    EntryKind.RELAPSED,
+    EntryKind.RESUMED,
+)
+# A line of this boot is as old as its clock says; one of an earlier boot as old as the wall clock says.
+YOUNG: Final = "(CASE WHEN boot = :boot AND boot != '' THEN mono >= :mono ELSE wall >= :wall END)"
+OPEN: Final = (
+    "kind = 'intent' AND decision_id NOT IN (SELECT decision_id FROM lines WHERE kind = 'outcome')"  # kept by prune
+)
+_KINDS: Final = ", ".join(f"'{kind}'" for kind in REMEMBERED)
+_LAST_DAY: Final = f"{SELECT} WHERE kind IN ({_KINDS}) AND {YOUNG} ORDER BY seq"
+_OPEN: Final = f"{SELECT} WHERE {OPEN} ORDER BY seq"
+_INTENT: Final = f"{SELECT} WHERE kind = 'intent' AND decision_id = ? LIMIT 1"
+_STARTED: Final = "(SELECT coalesce(max(seq), 0) FROM lines WHERE kind = 'note' AND text = :text)"
+_LAST_LIFE: Final = f"{SELECT} WHERE kind = 'outcome' AND seq > {_STARTED} ORDER BY seq"
+
+
+def since(now: Now, boot: str, seconds: float = DAY) -> dict[str, Any]:
+    """Return what YOUNG is asked with."""
+    return {"boot": boot, "mono": now.mono - seconds, "wall": now.wall - seconds}
+
+
+def ledger(reader: Reader, now: Now, boot: str) -> Ledger:
+    """Return the deeds of the last day and those not concluded, oldest first."""
+    rows = reader.rows(_OPEN) + reader.rows(_LAST_DAY, since(now, boot))
+    deeds: dict[str, Deed] = {}
+    resumed: dict[str, float] = {}
+    lines = sorted(map(line, rows), key=lambda written: (written.entry.kind is not EntryKind.INTENT, written.entry.seq))
+    for written in lines:  # intents first: one that prune wrote anew stands behind its outcome
+        entry = written.seen(now, boot)
+        match entry.kind:
+            case EntryKind.INTENT:
+                deeds.setdefault(entry.decision_id, told.begun(told.decision_of(entry, written.entry)))
+            case EntryKind.OUTCOME if entry.decision_id in deeds:
+                deeds[entry.decision_id] = told.concluded(deeds[entry.decision_id], entry)
+            case EntryKind.OBSERVED:
+                deeds[entry.decision_id] = told.seen(entry)
+            case EntryKind.RELAPSED if entry.decision_id in deeds:
+                deeds[entry.decision_id] = replace(deeds[entry.decision_id], relapsed=True)
+            case EntryKind.RESUMED:
+                resumed[str(entry.facts.get("glob") or "")] = entry.at.mono
+            case _:  # of a deed that is a day old
+                pass
+    return Ledger(tuple(sorted(deeds.values(), key=lambda deed: (deed.began, deed.id))), resumed)
+
+
+def open_intents(reader: Reader, now: Now, boot: str) -> Sequence[Decision]:
+    """Return what was begun and not concluded, oldest first, whenever that was."""
+    found: dict[str, Decision] = {}
+    for row in reader.rows(_OPEN):
+        written = line(row)
+        decision = told.decision_of(written.seen(now, boot), written.entry)
+        found.setdefault(decision.id, decision)
+    return tuple(sorted(found.values(), key=lambda decision: (decision.at.mono, decision.id)))
+
+
+def last_life(reader: Reader, now: Now, boot: str) -> Sequence[tuple[Decision, Outcome, Fate]]:
+    """Return what was concluded since the last daemon started: whoever died may not have told of all of it."""
+    found = []
+    for row in reader.rows(_LAST_LIFE, {"text": told.STARTED}):
+        written = line(row)
+        entry = written.seen(now, boot)
+        if (intent := next(iter(reader.rows(_INTENT, (entry.decision_id,))), None)) is not None:
+            begun = line(intent)
+            decision = told.decision_of(begun.seen(now, boot), begun.entry)
+            found.append((decision, *told.outcome_of(written.entry)))
+    return found

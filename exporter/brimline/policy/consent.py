@@ -1,0 +1,79 @@
+"""Who may be acted upon: leave is given by its owner, and some are never touched, whoever gives leave. Pure."""
+
+from __future__ import annotations
+
+from fnmatch import fnmatchcase
+from typing import Final
+
+from brimline.deeds import Verdict
+from brimline.labels import names
+from brimline.model import Kind
+from brimline.policy.case import Case
+from brimline.policy.terms import CLEANUP, RESTART, Refusal
+
+RESTART_LABEL: Final = "brimline.restart"
+PROTECT_LABEL: Final = "brimline.protect"
+AUTOHEAL_LABEL: Final = "autoheal"
+_NO: Final = frozenset({"false", "no", "off", "0"})
+_IMAGES: Final = frozenset({"prometheus", "alertmanager"})
+_POD: Final = "io.kubernetes.pod.name"
+_NAMESPACE: Final = "io.kubernetes.pod.namespace"
+_POD_MARKS: Final = ("io.kubernetes.pod.", "annotation.io.kubernetes.")
+
+
+def configured(case: Case) -> Refusal | None:
+    """Refuse what does not exist, cannot be done to such a subject, or lacks its setting."""
+    wish = case.wish
+    if wish.action not in case.tick.terms.actions:
+        return Verdict.NOT_CONFIGURED, f'there is no action "{wish.action}" here'
+    if wish.action == RESTART and wish.subject.kind is not Kind.CONTAINER:
+        return Verdict.NOT_CONFIGURED, f"only a container can be restarted, {case.name} is a {wish.subject.kind}"
+    missing = case.scene.unconfigured.get((wish.action, wish.subject))
+    return None if missing is None else (Verdict.NOT_CONFIGURED, f"{case.would()}, but {missing}")
+
+
+def protected(case: Case) -> Refusal | None:
+    """Refuse every action on what we depend on and on what its owner protects; nothing overrides it.
+
+    The label protects with any value but false, no, off and 0: a slip of the pen must not expose anything.
+    """
+    value = case.labels.get(PROTECT_LABEL)
+    if value is not None and value.strip().lower() not in _NO:
+        return Verdict.PROTECTED, f"its label says {PROTECT_LABEL}={value}; {case.would()}"
+    if (ours := case.scene.protected.get(case.wish.subject)) is not None:
+        return Verdict.PROTECTED, f"{ours}; {case.would()}"
+    image = case.container.image if case.container is not None else ""
+    called = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    return (Verdict.PROTECTED, f"its image is {image}; {case.would()}") if called in _IMAGES else None
+
+
+def orchestrated(case: Case) -> Refusal | None:
+    """Refuse to restart what Kubernetes runs; a Swarm task passes, for the action stops it and Swarm replaces it."""
+    labels = case.labels
+    if case.wish.action != RESTART or not any(label.startswith(_POD_MARKS) for label in labels):
+        return None
+    pod, namespace = labels.get(_POD, ""), labels.get(_NAMESPACE, "default")
+    return Verdict.ORCHESTRATED, (
+        f'{case.name} belongs to a Kubernetes pod{f" ({pod})" if pod else ""}; write "kubectl -n {namespace} rollout '
+        f'restart deployment/NAME" for what owns it'
+    )
+
+
+def opted_in(case: Case) -> Refusal | None:
+    """Refuse without its owner's leave; a cleanup needs none beyond being configured.
+
+    Its own label comes first, a false one too; then the globs, then autoheal=true where that is honoured.
+    """
+    if case.wish.action == CLEANUP:
+        return None
+    own = case.labels.get(RESTART_LABEL)
+    if own is not None:
+        said = f"its label says {RESTART_LABEL}={own}; with {RESTART_LABEL}=true {case.would()}"
+        return None if own.strip().lower() == "true" else (Verdict.NOT_OPTED_IN, said)
+    terms = case.tick.terms
+    allowed = any(fnmatchcase(name, glob) for name in names(case.wish.subject) for glob in terms.allow)
+    if allowed or (terms.honor_autoheal and case.labels.get(AUTOHEAL_LABEL, "").strip().lower() == "true"):
+        return None
+    if case.wish.subject.kind is Kind.CONTAINER:
+        return Verdict.NOT_OPTED_IN, f"with the label {RESTART_LABEL}=true {case.would()}"
+    return Verdict.NOT_OPTED_IN, f'with "{case.name}" in actions.restart.allow {case.would()}'

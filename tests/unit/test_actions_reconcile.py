@@ -1,0 +1,193 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from brimline.actions.reconcile import MARGIN, TRIES, Reconciler
+from brimline.deeds import Decision, Fate, Outcome
+from unit import fake_docker
+from unit.acting import Bench
+from unit.fake_docker import FakeDocker
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    engine = FakeDocker(tmp_path)
+    yield Bench(engine)
+    engine.stop()
+
+
+def began(bench: Bench, **more: object) -> tuple[str, Decision]:
+    """Return a container that runs, with the engine's memory of its start, and an intent of now."""
+    web = bench.fake.add("web", **more)  # type: ignore[arg-type]
+    bench.fake.say(web, "start")
+    bench.fake.tick(60)
+    return web, bench.decision(web)
+
+
+def conclude(bench: Bench, decision: Decision, stop_timeout: float | None = None) -> tuple[Outcome, Fate]:
+    async def body() -> tuple[Outcome, Fate]:
+        async with asyncio.timeout(20):
+            return await Reconciler(bench.containers, bench.clock, bench.sleep, stop_timeout=stop_timeout).conclude(
+                decision
+            )
+
+    return asyncio.run(body())
+
+
+def stop(bench: Bench, container_id: str) -> None:
+    """Let a client stop it."""
+    bench.fake.say(container_id, "kill", signal="15")
+    bench.fake.end(container_id, 143)
+    bench.fake.say(container_id, "stop")
+
+
+def test_a_new_start_says_that_it_happened(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    bench.fake.begin(web, seconds=2.5)
+    outcome, fate = conclude(bench, decision)
+    assert (fate, outcome.ok) == (Fate.DONE, True)
+    assert outcome.uid == bench.subject(web).uid
+    assert outcome.decision_id == decision.id
+    assert bench.fake.orders == []
+
+
+def test_the_same_incarnation_says_that_it_did_not_once_the_engine_had_its_time(bench: Bench) -> None:
+    _, decision = began(bench)
+    outcome, fate = conclude(bench, decision)
+    assert (fate, outcome.ok) == (Fate.ABANDONED, False)
+    assert 10 + MARGIN <= bench.passed < 10 + MARGIN + 2
+    assert bench.fake.orders == []
+
+
+def test_a_stop_timeout_of_its_own_is_waited_for(bench: Bench) -> None:
+    web, decision = began(bench)
+    bench.fake.containers[web]["Config"]["StopTimeout"] = 40
+    conclude(bench, decision)
+    assert 50 <= bench.passed < 52
+
+
+@pytest.mark.parametrize("jump", [-36_000.0, 36_000.0, 3.2e8])
+def test_a_jump_of_the_wall_clock_costs_at_most_the_usual_wait(bench: Bench, jump: float) -> None:
+    _, decision = began(bench)
+    bench.clock.wall += jump
+    _, fate = conclude(bench, decision)
+    assert fate is Fate.ABANDONED
+    assert bench.passed < 10 + MARGIN + 2
+
+
+def test_what_an_engine_that_died_left_down_is_started(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    bench.forget()
+    outcome, fate = conclude(bench, decision)
+    assert (fate, outcome.ok) == (Fate.DONE, True)
+    assert "left stopped" in outcome.detail
+    assert bench.fake.orders == [("start", web, None)]
+    assert bench.state(web)["Running"] is True
+    assert bench.passed < 5
+
+
+def test_what_the_engine_itself_stopped_as_it_came_back_is_started(bench: Bench) -> None:
+    web, decision = began(bench)
+    bench.forget()
+    bench.fake.tick(8)
+    bench.clock.pass_(8)
+    stop(bench, web)  # dockerd 20.10 tells of it as of a person's stop
+    assert conclude(bench, decision)[1] is Fate.DONE
+
+
+def test_a_persons_own_stop_is_respected(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    outcome, fate = conclude(bench, decision)
+    assert fate is Fate.ABANDONED
+    assert "somebody else stopped it" in outcome.detail
+    assert bench.fake.orders == []
+    assert bench.state(web)["Running"] is False
+
+
+def test_one_that_died_by_itself_is_started(bench: Bench) -> None:
+    web, decision = began(bench)
+    bench.fake.end(web, 137)
+    assert conclude(bench, decision)[1] is Fate.DONE
+    assert bench.state(web)["Running"] is True
+
+
+def test_a_restart_that_is_still_under_way_is_left_to_the_engine(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    bench.plan(4.0, lambda: bench.fake.begin(web, seconds=0.1))
+    outcome, fate = conclude(bench, decision)
+    assert (fate, bench.fake.orders) == (Fate.DONE, [])
+    assert "it was restarted" in outcome.detail
+
+
+def test_an_engine_that_is_away_is_waited_for(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    bench.forget()
+    bench.fake.stop()
+    bench.plan(600.0, bench.fake.start)
+    outcome, fate = conclude(bench, decision)
+    assert (fate, outcome.ok) == (Fate.DONE, True)
+    assert 600 <= bench.passed < 605
+
+
+def test_a_removed_container_has_failed(bench: Bench) -> None:
+    web, decision = began(bench)
+    bench.fake.remove(web)
+    outcome, fate = conclude(bench, decision)
+    assert (fate, outcome.ok) == (Fate.FAILED, False)
+    assert "somebody removed it" in outcome.detail
+
+
+def test_one_that_ended_again_has_failed(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    bench.fake.begin(web)
+    bench.fake.end(web, 3)
+    outcome, fate = conclude(bench, decision)
+    assert fate is Fate.FAILED
+    assert "exit code 3" in outcome.detail
+    assert bench.fake.orders == []
+
+
+def test_a_start_that_the_engine_refuses_is_tried_a_few_times(bench: Bench) -> None:
+    web, decision = began(bench)
+    stop(bench, web)
+    bench.forget()
+    bench.fake.faults["start"] = fake_docker.failure
+    outcome, fate = conclude(bench, decision)
+    assert fate is Fate.FAILED
+    assert "no space left on device" in outcome.detail
+    assert bench.fake.requests.count(f"containers/{web}/start") == TRIES
+
+
+def test_a_swarm_task_that_ended_is_swarms(bench: Bench) -> None:
+    web, decision = began(bench, labels={"com.docker.swarm.task.id": "t1"})
+    stop(bench, web)
+    bench.forget()
+    assert conclude(bench, decision)[1] is Fate.DONE
+    assert bench.fake.orders == []
+
+
+@pytest.mark.parametrize("action", ["cleanup", "recycle"])
+def test_other_actions_are_not_repeated(bench: Bench, action: str) -> None:
+    web, _ = began(bench)
+    outcome, fate = conclude(bench, bench.decision(web, action))
+    assert (fate, outcome.ok) == (Fate.ABANDONED, False)
+    assert action in outcome.detail
+    assert bench.fake.requests == []
+
+
+def test_podmans_memory_tells_nothing_of_a_person(bench: Bench) -> None:
+    bench.fake.version["Components"] = [{"Name": "Podman Engine", "Version": "5.4.0"}]
+    web, decision = began(bench)
+    stop(bench, web)
+    assert conclude(bench, decision)[1] is Fate.DONE
+    assert bench.state(web)["Running"] is True

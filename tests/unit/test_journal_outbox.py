@@ -1,0 +1,178 @@
+"""The outbox: durable when `add` returns, in order for each target, and the same after a restart."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from brimline.deeds import Message
+from brimline.errors import JournalError
+from fakes import FakeClock
+from unit.journals import opened, rows, run, until
+
+HOUR, DAY, YEARS = 3600.0, 86_400.0, 10 * 365 * 86_400.0
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+def message(clock: FakeClock, number: int, target: str = "hook") -> Message:
+    return Message(f"m{number:03}", target, "alert", f"body {number}\0".encode(), clock.wall)
+
+
+def test_a_message_is_on_the_disk_when_add_returns(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, 1)]))
+        assert rows(tmp_path, "SELECT id, target, kind, body, state FROM outbox") == [
+            ("m001", "hook", "alert", b"body 1\0", "queued")
+        ]
+        assert journal.outbox.due(clock.now()) == (message(clock, 1),)
+
+
+def test_of_each_target_only_the_oldest_is_due(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        box = journal.outbox
+        run(box.add([message(clock, 1), message(clock, 2), message(clock, 3, "other")]))
+        assert [m.id for m in box.due(clock.now())] == ["m001", "m003"]
+        box.retry("m001", clock.wall + 5, "500")
+        assert [m.id for m in box.due(clock.now())] == ["m003"]
+        box.delivered("m003")
+        assert box.due(clock.now()) == ()
+        (again,) = box.due(clock.pass_(5))
+        assert (again.id, again.tries, again.error) == ("m001", 1, "500")
+        box.delivered("m001")
+        assert [m.id for m in box.due(clock.now())] == ["m002"]
+        box.dead("m002", "410")
+        assert box.counts() == {"queued": 0, "delivered": 2, "dead": 1}
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, YEARS, -YEARS])
+def test_a_jump_of_the_wall_clock_brings_no_try_forward_and_puts_none_off(
+    tmp_path: Path, clock: FakeClock, jump: float
+) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, 1)]))
+        journal.outbox.retry("m001", clock.wall + 30, "500")
+        clock.wall += jump
+        assert journal.outbox.due(clock.pass_(29)) == ()
+    with opened(tmp_path, clock) as journal:
+        assert journal.outbox.due(clock.now()) == ()
+        assert len(journal.outbox.due(clock.pass_(1))) == 1
+
+
+def test_after_a_reboot_the_wall_clock_counts_up_to_six_hours(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, 1)]))
+        journal.outbox.retry("m001", clock.wall + 30, "500")
+    clock.mono = 3.0
+    with opened(tmp_path, clock, boot="boot-2") as journal:
+        assert journal.outbox.due(clock.now()) == ()
+        assert len(journal.outbox.due(clock.pass_(30))) == 1
+    clock.wall -= YEARS
+    with opened(tmp_path, clock, boot="boot-3") as journal:
+        assert len(journal.outbox.due(clock.pass_(6 * HOUR))) == 1
+
+
+def test_an_id_is_taken_once(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, 1), message(clock, 1)]))
+        run(journal.outbox.add([message(clock, 1)]))
+        journal.outbox.delivered("m001")
+        run(journal.outbox.add([message(clock, 1)]))
+        assert journal.outbox.counts() == {"queued": 0, "delivered": 1, "dead": 0}
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, 1)]))
+        assert journal.outbox.counts() == {"queued": 0, "delivered": 1, "dead": 0}
+
+
+def test_what_arrived_is_forgotten_after_a_day_and_what_did_not_after_a_month(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        box = journal.outbox
+        run(box.add([message(clock, 1), message(clock, 2)]))
+        box.delivered("m001")
+        box.dead("m002", "410")
+        clock.pass_(DAY + 1)
+        run(box.add([message(clock, 3)]))
+        assert box.counts() == {"queued": 1, "delivered": 0, "dead": 1}
+        clock.pass_(30 * DAY)
+        run(box.add([message(clock, 4)]))
+        until(lambda: rows(tmp_path, "SELECT id FROM outbox ORDER BY id") == [("m003",), ("m004",)])
+
+
+def test_what_was_given_up_keeps_its_body_in_the_file(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, 1), message(clock, 2)]))
+        journal.outbox.delivered("m001")
+        journal.outbox.dead("m002", "410 Gone")
+    assert rows(tmp_path, "SELECT state, body, error FROM outbox ORDER BY id") == [
+        ("delivered", b"", ""),
+        ("dead", b"body 2\0", "410 Gone"),
+    ]
+
+
+def test_while_the_journal_is_down_nothing_is_added(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "journal").write_text("")
+    with opened(tmp_path / "journal", clock) as journal:
+        with pytest.raises(JournalError):
+            run(journal.outbox.add([message(clock, 1)]))
+        assert journal.outbox.due(clock.now()) == ()
+        assert journal.outbox.counts() == {"queued": 0, "delivered": 0, "dead": 0}
+
+
+def test_what_is_queued_is_written_into_a_new_file(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock, retry=0.02) as journal:
+        run(journal.outbox.add([message(clock, 1)]))
+        for file in tmp_path.glob("journal.sqlite*"):
+            file.unlink()
+        with pytest.raises(JournalError):
+            run(journal.outbox.add([message(clock, 2)]))
+        until(lambda: journal.up)
+        journal.requests()  # as every tick does
+        until(lambda: rows(tmp_path, "SELECT id FROM outbox") == [("m001",)])
+
+
+STEPS = st.lists(
+    st.tuples(st.sampled_from(("add", "delivered", "retry", "dead", "pass", "restart")), st.integers(0, 2)), max_size=30
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(steps=STEPS)
+def test_any_life_of_an_outbox_keeps_every_message_and_its_order(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]
+) -> None:
+    directory, clock = tmp_path_factory.mktemp("journal"), FakeClock()
+    waiting: dict[str, list[str]] = {}
+    over = {"delivered": 0, "dead": 0}
+    number = 0
+    while True:
+        with opened(directory, clock) as journal:
+            box = journal.outbox
+            while steps:
+                step, which = steps.pop(0)
+                target = f"t{which}"
+                head = waiting.get(target, [""])[0]
+                if step == "add":
+                    number += 1
+                    run(box.add([message(clock, number, target)]))
+                    waiting.setdefault(target, []).append(f"m{number:03}")
+                elif step == "retry" and head:
+                    box.retry(head, clock.wall + 5, "no")
+                elif step in over and head:
+                    box.delivered(head) if step == "delivered" else box.dead(head, "no")
+                    over[step] += 1
+                    waiting[target].pop(0)
+                    if not waiting[target]:
+                        del waiting[target]
+                elif step == "restart":
+                    break
+                clock.pass_(5)
+                assert {m.target: m.id for m in box.due(clock.now())} == {t: ids[0] for t, ids in waiting.items()}
+                assert box.counts() == {"queued": sum(map(len, waiting.values())), **over}
+            else:
+                return
