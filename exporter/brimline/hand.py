@@ -12,42 +12,29 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from brimline.actions import apprise, registry
-from brimline.actions.base import Action
-from brimline.actions.containers import Containers
+from brimline.actions import apprise
 from brimline.actions.delivery import Delivery
 from brimline.actions.messages import OwnAlert
 from brimline.actions.notifier import Notifier
-from brimline.actions.options import ActionsOptions
-from brimline.actions.reconcile import Reconciler
 from brimline.actions.runner import Runner, World
+from brimline.chronicle import Chronicle
 from brimline.config import Config
 from brimline.deciding import Deciding
-from brimline.deeds import Decision, Deed, Entry, EntryKind, Fate, Outcome, Pause, Request, Verdict
-from brimline.dockerapi import DockerApi
-from brimline.dockerconnect import find_host
-from brimline.dockerthreads import Calls
+from brimline.deeds import Decision, Fate, Outcome, Pause, Request, Verdict
 from brimline.endpoints import guarded, resolved
-from brimline.errors import SourceError
 from brimline.faults import points
-from brimline.httpclient import HttpClient
 from brimline.journal import told
 from brimline.journal.store import JournalFile
-from brimline.model import Container, Now, Phase, Snapshot, SourceReport, Subject
+from brimline.model import Container, Now, Snapshot, SourceReport, Subject
 from brimline.policy.book import Book
 from brimline.policy.guarded import Guarded
-from brimline.policy.pauses import window
-from brimline.policy.terms import Terms
-from brimline.procfs import Procfs
 from brimline.rules.evaluator import Judgement
 from brimline.rules.filling import Filling
 from brimline.rules.terms import RuleSet
-from brimline.rules.watched import start_period_of
 from brimline.scenes import Doing, Scenes
-from brimline.sources.docker import is_socket
-from brimline.sources.docker_container import parse_inspection
 from brimline.standings import Standings
 from brimline.ties import Ties
+from brimline.tools import Tools, terms_of
 
 _log: Final = logging.getLogger(__name__)
 _GRACE: Final = 8.0  # seconds in which what is under way may end with us; Docker gives ten
@@ -60,20 +47,20 @@ class Hand:
     def __init__(self, config: Config, rules: RuleSet, journal: JournalFile, ties: Ties) -> None:
         self._config, self._rules, self._journal, self._ties = config, rules, journal, ties
         self._point = points(ties.environ)
+        self._chronicle = Chronicle(journal, ties.acted, ties.clock)
         self.check(config, rules)
         self._standings = Standings(ties.pids)
-        self._http = HttpClient()
-        self._containers = Containers(self._connect, parse_inspection, ties.clock)
-        self._actions: Mapping[str, Action] = self._built(config)
-        world = World(self._containers, journal, self._standings, ties.clock, asyncio.sleep, self._point)
+        self._tools = Tools(config, ties, self._point)
+        self._actions = self._tools.actions(config)
+        world = World(self._tools.containers, journal, self._standings, ties.clock, asyncio.sleep, self._point)
         settle = config.actions.settle
-        self._runner = Runner(world, self, self._actions, self._reconciler(config), settle=settle)
+        self._runner = Runner(world, self, self._actions, self._tools.reconciler(config), settle=settle)
         self._deciding = Deciding(
             book=Book(journal.ledger(ties.clock.now())),
             scenes=Scenes(start_period=config.start_period, missing=self._missing),
             terms=terms_of(config.actions),
             begin=self._begin,
-            told=self,
+            told=self._chronicle,
         )
         self._deciding.scenes.guard(self._leans_on())
         self._filling: Filling | None = None
@@ -82,12 +69,12 @@ class Hand:
             clock=ties.clock,
             jitter=lambda: random.uniform(-0.1, 0.1),  # noqa: S311 - it keeps senders apart, it hides nothing
             point=self._point,
-            note=self._note,
+            note=self._chronicle.note,
         )
         self._notifier = Notifier(
             config.notify,
             annotate=lambda alert: self._filling.annotations(alert) if self._filling is not None else {},
-            client=self._http,
+            client=self._tools.http,
             clock=ties.clock,
             delivery=self._delivery,
             told=journal.texts,
@@ -121,14 +108,15 @@ class Hand:
         if config.storage != self._config.storage:
             _log.warning("what is new under storage takes effect at the next start")
         self._config, self._rules = config, rules
-        self._actions = self._built(config)
-        self._runner.reconfigure(self._actions, self._reconciler(config), settle=config.actions.settle)
+        self._tools.use(config)
+        self._actions = self._tools.actions(config)
+        self._runner.reconfigure(self._actions, self._tools.reconciler(config), settle=config.actions.settle)
         self._deciding.terms = terms_of(config.actions)
         self._deciding.scenes.start_period = config.start_period
         self._deciding.scenes.begin_anew()
         self._deciding.scenes.guard(self._leans_on())
         self._notifier.use(config.notify, interval=config.interval, external_url=config.web.external_url or "")
-        self._note("the configuration was read again")
+        self._chronicle.note("the configuration was read again")
 
     def report(self, now: Now) -> SourceReport:
         """Return what is known of budgets, for the rules to judge too."""
@@ -151,9 +139,7 @@ class Hand:
         self._inbound.clear()
         doing = Doing(self._runner.busy(), pauses, journal.up)
         decisions = self._deciding.decide(snapshot, judgement, doing, asked)
-        for change in judgement.transitions:
-            if Phase.FIRING in {change.before, change.alert.phase}:
-                journal.note(told.changed(change, now))
+        self._chronicle.changed(judgement.transitions, now)
         own = self._troubles(now, pauses)
         self._notifier.tick(now, judgement.alerts, judgement.transitions, own)
         self._notifier.decided(decisions)
@@ -182,7 +168,7 @@ class Hand:
             _log.error("nothing will be done, and messages do not outlive Brimline: %s", self._journal.why)
         for decision, outcome, fate in self._journal.last_life():
             self._notifier.concluded(decision, outcome, fate)
-        self._note(told.STARTED)
+        self._chronicle.note(told.STARTED)
         self._runner.reconcile(self._journal.open_intents())
         async with asyncio.TaskGroup() as group:
             group.create_task(self._delivery.run())
@@ -195,36 +181,13 @@ class Hand:
         await self._notifier.flush()
         await self._notifier.alertmanagers.close()
         await self._delivery.close()
-        await self._http.close()
-        self._containers.close()
-        self._note("Brimline stopped")
-
-    def decided(self, decision: Decision) -> None:
-        """Write down and count a decision that is new; `run` has its own line, the intent."""
-        self._ties.acted.decided(decision)
-        if decision.verdict is Verdict.RUN:
-            return
-        self._journal.note(told.refused(decision, self._ties.clock.now()))
-        _log.info("%s of %s: %s: %s", decision.action, decision.subject.name, decision.verdict, decision.reason)
-
-    def observed(self, deed: Deed, subject: Subject, now: Now) -> None:
-        """Write down somebody else's restart."""
-        self._journal.note(told.observed(deed, subject, now, f"{deed.name} was started anew, not by Brimline"))
-
-    def relapsed(self, deed: Deed, subject: Subject, now: Now) -> None:
-        """Write down that a restart did not help for long."""
-        self._journal.note(told.relapsed(deed, subject, now))
-
-    def unanswered(self, request: Request, why: str, now: Now) -> None:
-        """Write down that a request names nothing that is there."""
-        self._journal.note(told.unanswered(request, now, why))
+        await self._tools.close()
+        self._chronicle.note("Brimline stopped")
 
     def concluded(self, decision: Decision, outcome: Outcome, fate: Fate) -> None:
         """Take in what became of an action."""
-        level = logging.INFO if outcome.ok else logging.ERROR
-        _log.log(level, "%s of %s %s: %s", decision.action, decision.subject.name, fate, outcome.detail)
+        self._chronicle.concluded(decision, outcome, fate)
         self._deciding.concluded(decision, outcome, fate, self._ties.clock.now().mono)
-        self._ties.acted.concluded(decision, outcome, fate)
         self._notifier.concluded(decision, outcome, fate)
         self._ties.wake("action")
 
@@ -238,7 +201,6 @@ class Hand:
         if standing is None:
             self.refused(decision, Verdict.STALE_DATA, f"{decision.subject.name} was not measured in this tick")
             return
-        _log.info("%s of %s: %s", decision.action, decision.subject.name, decision.reason)
         self._runner.begin(decision, standing, self._directories(decision.subject))
 
     def _missing(self, action: str, subject: Subject, container: Container | None) -> str | None:
@@ -271,46 +233,3 @@ class Hand:
         docker, notify = self._config.sources.docker, self._config.notify
         engines = (docker.host, docker.action_host, self._ties.environ.get("DOCKER_HOST"))
         return guarded(notify.alertmanagers, engines, self._config.path.procfs)
-
-    async def _connect(self) -> DockerApi:
-        docker, environ = self._config.sources.docker, self._ties.environ
-        host = docker.action_host or docker.host or find_host(environ, is_socket)
-        if host is None:
-            raise SourceError("there is no Docker to ask; set sources.docker.host")
-        return await DockerApi.connect(host, environ, Calls(), docker.timeout)
-
-    def _built(self, config: Config) -> Mapping[str, Action]:
-        return registry.build(
-            registry.Parts(
-                containers=self._containers,
-                http=self._http,
-                options=config.actions,
-                start_period=lambda container: start_period_of(container.labels, config.start_period),
-                clock=self._ties.clock,
-                sleep=asyncio.sleep,
-                point=self._point,
-                procfs=Procfs(config.path.procfs),
-                alert_at=self._ties.alert_at,
-            )
-        )
-
-    def _reconciler(self, config: Config) -> Reconciler:
-        timeout = config.actions.restart.stop_timeout
-        return Reconciler(self._containers, self._ties.clock, asyncio.sleep, stop_timeout=timeout)
-
-    def _note(self, text: str) -> None:
-        self._journal.note(Entry(EntryKind.NOTE, self._ties.clock.now(), text))
-
-
-def terms_of(options: ActionsOptions) -> Terms:
-    """Return what the configuration says about acting."""
-    budget = options.restart.per_hour
-    return Terms(
-        dry_run=options.dry_run,
-        allow=options.restart.allow,
-        honor_autoheal=options.restart.honor_autoheal,
-        per_subject=budget.subject,
-        per_service=budget.service,
-        per_host=budget.host,
-        quiet=tuple([window(text) for text in options.quiet]),
-    )

@@ -112,9 +112,10 @@ class Containers:
         return Memory(any(at < max(began, container.started + _BEGINNING) for at, _ in told), signalled)
 
     def close(self) -> None:
-        """Close the idle connections."""
+        """Close the idle connections; the next question connects anew."""
         if self._api is not None:
             self._api.close()
+            self._api = None
 
     async def _engine(self) -> DockerApi:
         async with self._connecting:
