@@ -53,12 +53,15 @@ Begin = Callable[[Decision, Container | None], None]
 class Deciding:
     """Decides tick after tick, and keeps the book in step with what is begun and ends."""
 
-    def __init__(self, *, book: Book, scenes: Scenes, terms: Terms, begin: Begin, told: Told) -> None:
+    def __init__(  # noqa: PLR0913 - what it asks and whom it tells
+        self, *, book: Book, scenes: Scenes, terms: Terms, begin: Begin, told: Told, ours: Callable[[str], bool]
+    ) -> None:
         self.book = book
         self.scenes = scenes
         self.terms = terms
         self._begin = begin
         self._told = told
+        self._ours = ours  # whether an order of ours explains a container's new start, by its id
         self._last: dict[Asked, Verdict] = {}
         self._late: set[Asked] = set()  # what was refused under the lock, where the next tick tries again
         self._known: Mapping[Subject, Container] = {}  # as they were, to see a restart by
@@ -157,7 +160,7 @@ class Deciding:
                 continue
             if container.policy_restarts > known.policy_restarts:
                 continue  # its restart policy did it: a crash loop must not use up what the others need
-            deed = self.book.observed(container, now.mono)
+            deed = None if self._ours(container.id) else self.book.observed(container, now.mono)
             if deed is not None:
                 self._told.observed(deed, container.subject, now)
 

@@ -50,7 +50,7 @@ class Hand:
         self._chronicle = Chronicle(journal, ties.acted, ties.clock)
         self.check(config, rules)
         self._standings = Standings(ties.pids)
-        self._tools = Tools(config, ties, self._point)
+        self._tools = Tools(config, ties, self._point, self._is_guarded)
         self._actions = self._tools.actions(config)
         world = World(self._tools.containers, journal, self._standings, ties.clock, asyncio.sleep, self._point)
         settle = config.actions.settle
@@ -61,6 +61,7 @@ class Hand:
             terms=terms_of(config.actions),
             begin=self._begin,
             told=self._chronicle,
+            ours=self._tools.containers.take_order,
         )
         self._deciding.scenes.guard(self._leans_on())
         self._filling: Filling | None = None
@@ -202,6 +203,9 @@ class Hand:
             self.refused(decision, Verdict.STALE_DATA, f"{decision.subject.name} was not measured in this tick")
             return
         self._runner.begin(decision, standing, self._directories(decision.subject))
+
+    def _is_guarded(self, container: Container) -> str | None:
+        return self._deciding.scenes.guarded.reason(container)
 
     def _missing(self, action: str, subject: Subject, container: Container | None) -> str | None:
         standing, known = self._standings(subject), self._actions.get(action)

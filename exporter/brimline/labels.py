@@ -6,10 +6,14 @@ Sources call `sanitise` where names enter.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from typing import Final
 
 from brimline.model import Kind, Subject
 
+PROTECT_LABEL: Final = "brimline.protect"
+_NO: Final = frozenset({"false", "no", "off", "0"})
+_IMAGES: Final = frozenset({"prometheus", "alertmanager"})
 KEPT: Final = 200
 LONGEST: Final = KEPT + 1 + 8  # what a cut name comes to, so that sanitising twice changes nothing
 _BYTE: Final = 0xDC00  # os.fsdecode turns a byte that is no UTF-8 into the byte plus this
@@ -37,6 +41,18 @@ def names(subject: Subject) -> tuple[str, ...]:
         return (subject.name,)
     name, project, service = subject.labels
     return (name, f"{project}/{service}", f"{project}/{name}") if project else (name,)
+
+
+def protection(labels: Mapping[str, str], image: str) -> str | None:
+    """Say why a container is never acted upon, as its owner or its image tells; None: neither does.
+
+    The label protects with any value but false, no, off and 0: a slip of the pen must not expose anything.
+    """
+    value = labels.get(PROTECT_LABEL)
+    if value is not None and value.strip().lower() not in _NO:
+        return f"its label says {PROTECT_LABEL}={value}"
+    called = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
+    return f"its image is {image}" if called in _IMAGES else None
 
 
 def _visible(char: str) -> str:

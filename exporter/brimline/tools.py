@@ -10,6 +10,7 @@ from brimline.actions.base import Action
 from brimline.actions.containers import Containers
 from brimline.actions.options import ActionsOptions
 from brimline.actions.reconcile import Reconciler
+from brimline.actions.restart import Guard
 from brimline.config import Config
 from brimline.dockerapi import DockerApi
 from brimline.dockerconnect import find_host
@@ -29,8 +30,8 @@ from brimline.ties import Ties
 class Tools:
     """One engine and one HTTP session for every action; both are there when they are needed first."""
 
-    def __init__(self, config: Config, ties: Ties, point: Point) -> None:
-        self._config, self._ties, self._point = config, ties, point
+    def __init__(self, config: Config, ties: Ties, point: Point, guarded: Guard) -> None:
+        self._config, self._ties, self._point, self._guarded = config, ties, point, guarded
         self._calls = Calls()
         self.http = HttpClient()
         self.containers = Containers(self._connect, parse_inspection, ties.clock)
@@ -53,6 +54,7 @@ class Tools:
                 clock=self._ties.clock,
                 sleep=asyncio.sleep,
                 point=self._point,
+                guarded=self._guarded,
                 procfs=Procfs(config.path.procfs),
                 alert_at=self._ties.alert_at,
             )

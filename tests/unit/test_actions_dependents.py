@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.actions.containers import Listing
-from brimline.actions.dependents import followers, is_protected, restarts_with
+from brimline.actions.dependents import followers, restarts_with
 
 
 def listing(
@@ -80,9 +80,3 @@ def test_dependents_of_dependents_follow_once_each_in_order() -> None:
 
 def test_an_unknown_container_has_none() -> None:
     assert followers("id-gone", [listing("web", depends="db:service_started:true")]) == []
-
-
-def test_protection_is_seen() -> None:
-    assert is_protected(listing("web", **{"brimline.protect": "True"}))
-    assert not is_protected(listing("web", **{"brimline.protect": "false"}))
-    assert not is_protected(listing("web"))

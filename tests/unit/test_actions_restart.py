@@ -329,7 +329,7 @@ def test_guests_of_its_network_follow_and_the_rest_is_told(bench: Bench) -> None
     assert "guest depends on it: it was restarted" in how
     assert "paused depends on it and was not restarted: it does not run" in how
     assert "passing depends on it and was not restarted: it was started with --rm" in how
-    assert "protected depends on it and was not restarted: it is protected" in how
+    assert "protected depends on it and was not restarted: its label says brimline.protect=True" in how
     assert "broken depends on it and was not restarted: unix://" in how
 
 

@@ -59,6 +59,7 @@ class Scene:
 
     def __init__(self, *subjects: Subject, terms: Terms | None = None, labels: Mapping[str, str] = OPTED_IN) -> None:
         self.clock, self.heard = FakeClock(), Heard()
+        self.ordered: set[str] = set()
         self.scenes = Scenes(start_period=120.0, missing=lambda *_: None)
         self.deciding = Deciding(
             book=Book(Ledger()),
@@ -66,6 +67,7 @@ class Scene:
             terms=terms or Terms(),
             begin=self.heard.begin,
             told=self.heard,
+            ours=lambda container_id: container_id in self.ordered,
         )
         self.engine = {s: described(s, labels, started=1_600_000_000.0) for s in subjects}
         self.subjects = tuple(subjects)
@@ -223,6 +225,16 @@ def test_its_restart_policy_costs_no_budget() -> None:
     scene.settle()
     assert scene.heard.told == []
     assert scene.deciding.book.ledger().deeds == ()
+
+
+def test_one_that_was_restarted_after_another_is_ours_too() -> None:
+    scene = Scene(WEB)
+    scene.settle()
+    again = replace(WEB, uid="w@2")
+    scene.subjects, scene.engine = (again,), {again: described(again, OPTED_IN, started=1_600_000_100.0)}
+    scene.ordered = {"w"}
+    scene.settle()
+    assert scene.heard.told == []
 
 
 def test_our_own_restart_is_not_observed_and_one_that_did_not_help_is_told() -> None:

@@ -72,6 +72,14 @@ class Containers:
         self._clock = clock
         self._api: DockerApi | None = None
         self._connecting = asyncio.Lock()
+        self._ordered_to: set[str] = set()
+
+    def take_order(self, container_id: str) -> bool:
+        """Tell whether an order of ours explains that the container was started anew; it explains that once."""
+        if container_id not in self._ordered_to:
+            return False
+        self._ordered_to.remove(container_id)
+        return True
 
     async def inspect(self, container_id: str) -> Container | None:
         """Return how it stands now; None: it is gone."""
@@ -85,15 +93,15 @@ class Containers:
 
     async def restart(self, container_id: str, time: StopTime) -> None:
         """Have it stopped and started; an OrderError tells whether the engine heard of it."""
-        await (await self._ordered()).restart(container_id, own=time.own, wanted=time.wanted)
+        await (await self._ordered(container_id)).restart(container_id, own=time.own, wanted=time.wanted)
 
     async def stop(self, container_id: str, time: StopTime) -> None:
         """Have it stopped."""
-        await (await self._ordered()).stop(container_id, own=time.own, wanted=time.wanted)
+        await (await self._ordered(container_id)).stop(container_id, own=time.own, wanted=time.wanted)
 
     async def start(self, container_id: str) -> None:
         """Have it started."""
-        await (await self._ordered()).start(container_id)
+        await (await self._ordered(container_id)).start(container_id)
 
     async def memory(self, container: Container, since: float) -> Memory:
         """Return what the engine remembers of an incarnation since a moment of our wall clock.
@@ -123,11 +131,13 @@ class Containers:
                 self._api = await self._connect()
             return self._api
 
-    async def _ordered(self) -> DockerApi:
+    async def _ordered(self, container_id: str) -> DockerApi:
         try:
-            return await self._engine()
+            engine = await self._engine()
         except SourceError as error:
             raise OrderError(str(error), reached=False) from error
+        self._ordered_to.add(container_id)
+        return engine
 
 
 def _listing(answer: Mapping[str, object]) -> Listing:

@@ -14,10 +14,8 @@ from brimline.actions.containers import Listing
 DEPENDS_ON: Final = "com.docker.compose.depends_on"
 PROJECT: Final = "com.docker.compose.project"
 SERVICE: Final = "com.docker.compose.service"
-PROTECT: Final = "brimline.protect"
 _PARTS: Final = 3
 _GUEST: Final = "container:"
-_TRUE: Final = frozenset({"true", "yes", "on", "1"})
 
 
 def restarts_with(label: str) -> frozenset[str]:
@@ -33,11 +31,6 @@ def followers(container_id: str, containers: Iterable[Listing]) -> list[Listing]
     for host in found:  # grows while it is walked
         found += [c for c in known if c.running and c not in found and _follows(c, host)]
     return found[1:]
-
-
-def is_protected(one: Listing) -> bool:
-    """Tell whether its owner forbids every action."""
-    return one.labels.get(PROTECT, "").strip().lower() in _TRUE
 
 
 def _follows(one: Listing, host: Listing) -> bool:

@@ -13,7 +13,7 @@ from brimline.actions.containers import Containers
 from brimline.actions.options import ActionsOptions
 from brimline.actions.reconcile import RESTART, Sleep
 from brimline.actions.recycle import Recycle
-from brimline.actions.restart import Restart, StartPeriod
+from brimline.actions.restart import Guard, Restart, StartPeriod
 from brimline.actions.workers import Workers
 from brimline.faults import Point
 from brimline.httpclient import HttpClient
@@ -32,6 +32,7 @@ class Parts:
     clock: Clock
     sleep: Sleep
     point: Point
+    guarded: Guard
     procfs: Procfs
     alert_at: Callable[[Subject], float]
 
@@ -45,6 +46,7 @@ def _restart(parts: Parts) -> Action:
         clock=parts.clock,
         sleep=parts.sleep,
         point=parts.point,
+        guarded=parts.guarded,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from brimline.actions.base import Job, Proof, RefusedError, Standing
 from brimline.actions.containers import Containers, Listing, StopTime, stop_time
-from brimline.actions.dependents import followers, is_protected
+from brimline.actions.dependents import followers
 from brimline.actions.drain import Drain, allowed, chosen
 from brimline.actions.options import RestartOptions
 from brimline.actions.reconcile import (
@@ -34,6 +34,7 @@ from brimline.dockerorders import OrderError
 from brimline.errors import ActionError, SourceError
 from brimline.faults import Point
 from brimline.httpclient import HttpClient
+from brimline.labels import protection
 from brimline.model import Clock, Container
 
 SERVICE: Final = "com.docker.swarm.service.name"
@@ -46,6 +47,7 @@ SUCCESSOR: Final = 30.0  # seconds within which Swarm starts another task
 _ON_ITS_WAY: Final = 0.05  # seconds after which a request has left
 
 StartPeriod = Callable[[Container], float]
+Guard = Callable[[Container], str | None]  # why Brimline leans on it, where it does
 
 
 class Restart:
@@ -63,6 +65,7 @@ class Restart:
         clock: Clock,
         sleep: Sleep,
         point: Point,
+        guarded: Guard = lambda _: None,
     ) -> None:
         self._containers = containers
         self._options = options
@@ -70,6 +73,7 @@ class Restart:
         self._clock = clock
         self._sleep = sleep
         self._point = point
+        self._guarded = guarded
         self._drain = Drain(http, clock, sleep)
         self._aftermath = Aftermath(containers, clock, sleep)
         self._downtimes: dict[str, float] = {}  # decision -> seconds, where dependents were restarted before `verify`
@@ -170,14 +174,14 @@ class Restart:
     async def _follow(self, one: Listing, until: float) -> str:
         """Restart one that depends on it; return a sentence."""
         left = f"{one.name} depends on it and was not restarted"
-        if is_protected(one):
-            return f"{left}: it is protected"
         try:
             container = await self._containers.inspect(one.id)
         except SourceError as error:
             return f"{left}: {error}"
         if container is None or container.status != "running":
             return f"{left}: it does not run"
+        if reason := protection(container.labels, container.image) or self._guarded(container):
+            return f"{left}: {reason}"
         if container.auto_remove:
             return f"{left}: it was started with --rm"
         if self._clock.now().mono + self._stop(container).seconds + MARGIN > until:

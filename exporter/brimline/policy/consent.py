@@ -6,16 +6,13 @@ from fnmatch import fnmatchcase
 from typing import Final
 
 from brimline.deeds import Verdict
-from brimline.labels import names
+from brimline.labels import names, protection
 from brimline.model import Kind
 from brimline.policy.case import Case
 from brimline.policy.terms import CLEANUP, RESTART, Refusal
 
 RESTART_LABEL: Final = "brimline.restart"
-PROTECT_LABEL: Final = "brimline.protect"
 AUTOHEAL_LABEL: Final = "autoheal"
-_NO: Final = frozenset({"false", "no", "off", "0"})
-_IMAGES: Final = frozenset({"prometheus", "alertmanager"})
 _POD: Final = "io.kubernetes.pod.name"
 _NAMESPACE: Final = "io.kubernetes.pod.namespace"
 _POD_MARKS: Final = ("io.kubernetes.pod.", "annotation.io.kubernetes.")
@@ -33,18 +30,10 @@ def configured(case: Case) -> Refusal | None:
 
 
 def protected(case: Case) -> Refusal | None:
-    """Refuse every action on what we depend on and on what its owner protects; nothing overrides it.
-
-    The label protects with any value but false, no, off and 0: a slip of the pen must not expose anything.
-    """
-    value = case.labels.get(PROTECT_LABEL)
-    if value is not None and value.strip().lower() not in _NO:
-        return Verdict.PROTECTED, f"its label says {PROTECT_LABEL}={value}; {case.would()}"
-    if (ours := case.scene.protected.get(case.wish.subject)) is not None:
-        return Verdict.PROTECTED, f"{ours}; {case.would()}"
+    """Refuse every action on what we depend on and on what its owner protects; nothing overrides it."""
     image = case.container.image if case.container is not None else ""
-    called = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
-    return (Verdict.PROTECTED, f"its image is {image}; {case.would()}") if called in _IMAGES else None
+    why = protection(case.labels, image) or case.scene.protected.get(case.wish.subject)
+    return None if why is None else (Verdict.PROTECTED, f"{why}; {case.would()}")
 
 
 def orchestrated(case: Case) -> Refusal | None:
