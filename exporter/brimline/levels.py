@@ -78,7 +78,7 @@ class Levels:
 
     def report(self, snapshot: Snapshot) -> SourceReport:
         """Return the levels of everything whose ratio is known."""
-        self._learn(next((r.containers for r in snapshot.reports if r.containers), _NOBODY))
+        self._learn(snapshot.containers or _NOBODY)
         found = [
             (kind, column)
             for kind in KINDS

@@ -144,7 +144,7 @@ class SourceReport:
     failed: Mapping[Subject, str] = field(default_factory=dict)  # subjects it knows but could not read, and why
     info: Mapping[str, str] = field(default_factory=dict)  # labels of brimline_source_info
     chains: Mapping[Subject, tuple[Level, ...]] = field(default_factory=dict)  # from the subject upwards
-    containers: Mapping[Subject, Container] = field(default_factory=dict)
+    containers: Mapping[Subject, Container] | None = None  # None: it asks no engine, or the engine is silent
     diagnoses: Mapping[Subject, Diagnosis] = field(default_factory=dict)
 
 
@@ -175,6 +175,11 @@ class Snapshot:
 
     at: Now
     reports: tuple[SourceReport, ...]
+
+    @property
+    def containers(self) -> Mapping[Subject, Container] | None:
+        """Return the containers as the engine tells of them; None where it is silent or there is none."""
+        return next((report.containers for report in self.reports if report.containers is not None), None)
 
     def columns(self, metric: Metric) -> tuple[Column, ...]:
         """Return every column of the metric, whichever source read it."""

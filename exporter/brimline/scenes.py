@@ -96,7 +96,7 @@ class Scenes:
     def look(self, snapshot: Snapshot) -> None:
         """Note who is there; once a tick."""
         self._tick += 1
-        told = next((r.containers for r in snapshot.reports if r.containers), None)
+        told = snapshot.containers
         if told is not None and told is not self._containers:
             self._follow(told, snapshot.at.mono)
         tuples = [column.subjects for column in _ratios(snapshot)]
@@ -107,7 +107,7 @@ class Scenes:
     def scene(self, snapshot: Snapshot, alerts: Sequence[Alert], wishes: tuple[Wish, ...], doing: Doing) -> Scene:
         """Return everything policy may know; `containers` is empty where the engine is silent now."""
         now, ratios = snapshot.at, _by_subject(snapshot)
-        present = next((r.containers for r in snapshot.reports if r.containers), {})
+        present = snapshot.containers or {}
         local = time.localtime(now.wall)
         missing = {
             (w.action, w.subject): why

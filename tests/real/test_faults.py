@@ -226,7 +226,7 @@ def test_without_the_hosts_memory_no_limit_is_known(brimline: Start, tmp_path: P
         before=WITHOUT_CAPABILITIES,
     )
     assert (is_up(one, "host"), is_up(one, "cgroup")) == (False, False)
-    assert not [name for name in names(one) if name.startswith(("brimline_host_", "brimline_cgroup_"))]
+    assert not [name for name in names(one) if name.startswith(("brimline_host_memory_", "brimline_cgroup_"))]
     (tree.procfs / "meminfo").chmod(0o644)
     one.wait_for(lambda: is_up(one, "host") and is_up(one, "cgroup"), "known again")
     assert one.value("brimline_cgroup_memory_usage_bytes", cgroup="system.slice/web.service") == 30 * MIB

@@ -12,6 +12,7 @@ from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Request, Verdi
 from brimline.model import Alert, AlertKey, Column, Container, Kind, Now, Phase, Snapshot, SourceReport, Subject
 from brimline.policy.book import Book
 from brimline.policy.guarded import Guarded
+from brimline.policy.served import STORM
 from brimline.policy.terms import Terms
 from brimline.rules.derived import DIAGNOSIS
 from brimline.rules.diagnosis import DIAGNOSES
@@ -102,7 +103,8 @@ class Scene:
             Column(MEMORY_USED_RATIO[C], self.subjects, [0.9] * len(self.subjects)),
             Column(DIAGNOSIS[C], seven, hot, names),
         )
-        docker = SourceReport("docker", (), error="hung" if silent else None, containers={} if silent else self.engine)
+        silence = SourceReport("docker", (), error="hung")
+        docker = silence if silent else SourceReport("docker", (), containers=self.engine)
         snapshot = Snapshot(now, (docker, SourceReport("cgroup", cgroups)))
         doing = Doing(busy=self.busy)
         decisions = self.deciding.decide(snapshot, Judgement(alerts, ()), doing, asked)
@@ -313,3 +315,15 @@ def test_a_replica_that_is_gone_counts_for_ten_minutes(gone_for: float) -> None:
         if verdicts != ["paused"]:
             break
     assert verdicts == [expected]
+
+
+def test_the_last_container_takes_its_series_along() -> None:
+    scene = Scene(WEB)
+    scene.tick()
+    budget, _, _ = scene.deciding.report(scene.clock.pass_(1.0)).columns
+    assert (budget.subjects, list(budget.values)) == ((WEB,), [3.0])
+    scene.engine = {}
+    scene.tick(silent=True)
+    assert scene.deciding.report(scene.clock.pass_(1.0)).columns[0].subjects == (WEB,)  # silent is not gone
+    scene.tick()
+    assert [c.metric for c in scene.deciding.report(scene.clock.pass_(1.0)).columns] == [STORM]

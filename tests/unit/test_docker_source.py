@@ -137,6 +137,7 @@ def test_the_first_list_is_complete(fake: FakeDocker) -> None:
         assert web.labels == ("web", "shop", "web")
         assert info.extra is not None
         assert info.extra[-1] == (web.uid.partition("@")[0], "busybox:local", "sha256:6ba161589b7d", "runc")
+        assert report.containers is not None
         assert report.containers[web].labels["com.docker.compose.project"] == "shop"
         assert [t.subject.name for t in watched.source.targets()] == ["web"]
 

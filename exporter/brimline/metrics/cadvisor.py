@@ -129,7 +129,7 @@ class _Topology:
     @classmethod
     def of(cls, snapshot: Snapshot) -> _Topology:
         paths = {s: chain[0].path for report in snapshot.reports for s, chain in report.chains.items() if chain}
-        labels = {s: c.labels for report in snapshot.reports for s, c in report.containers.items()}
+        labels = {s: c.labels for s, c in (snapshot.containers or {}).items()}
         return cls(paths, dict(_images(snapshot)), labels)
 
     def label_names(self) -> tuple[str, ...]:

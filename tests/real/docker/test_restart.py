@@ -180,7 +180,7 @@ def test_dependents_follow_in_order(engine: Dockerd) -> None:
         assert [n for n in before if after[n] != before[n]] == ["web", "guest"]
         outcome, _ = acting.outcome("db")
         assert "guest depends on it: it was restarted" in outcome.detail
-        assert "vault depends on it and was not restarted: it is protected" in outcome.detail
+        assert "vault depends on it and was not restarted: its label says brimline.protect=true" in outcome.detail
         guest = await acting.record("guest")
         assert guest["HostConfig"]["NetworkMode"] == f"container:{db}"
         pids = [(await acting.record(n))["State"]["Pid"] for n in ("db", "guest")]
