@@ -3,7 +3,7 @@
 VENV := .venv
 export PYTHON
 
-.PHONY: run test bench golden lock
+.PHONY: run test bench fuzz golden lock
 
 run:
 	@tools/install-packages run
@@ -19,6 +19,10 @@ bench:
 	@tools/install-packages run test bench
 	@tools/make-venv requirements-test.txt
 	@for bench in benchmarks/bench_*.py; do echo "== $$bench"; $(VENV)/bin/python $$bench $(ARGS) || exit; done
+
+fuzz:
+	@tools/make-venv requirements-test.txt
+	@exec $(VENV)/bin/python tests/fuzz/endure.py $(ARGS)
 
 golden:
 	@tools/make-venv requirements-test.txt

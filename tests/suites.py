@@ -52,7 +52,8 @@ SUITES = (
     Suite("differential", 90, tests=["tests/differential"], needs=[without("promtool", "prometheus")]),
     Suite("golden", 20, tests=["tests/golden"]),
     Suite("docs", 20, tests=["tests/docs"]),
-    Suite("real", 360, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
+    Suite("fuzz", 90, tests=["tests/fuzz"]),
+    Suite("real", 700, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
     Suite(
         "cgroup2",
         240,

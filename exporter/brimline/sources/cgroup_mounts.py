@@ -12,6 +12,7 @@ USUAL_MOUNT: Final = "/sys/fs/cgroup"
 _CONTROLLERS: Final = ("memory", "cpu", "cpuacct")
 _V1: Final = frozenset(_CONTROLLERS)
 _PRESSURE: Final = "pressure"
+_ROOT, _POINT = 3, 4  # fields of mountinfo, proc(5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,14 @@ def parse_mountinfo(text: str) -> tuple[Mount, ...]:
     for line in text.splitlines():
         left, _, right = line.partition(" - ")
         fields, tail = left.split(" "), right.split(" ")
+        if len(fields) <= _POINT:
+            continue
         match tail[0]:
             case "cgroup":
                 controllers = frozenset(tail[2].split(",")) & _V1 if len(tail) > 2 else frozenset()  # noqa: PLR2004 - field 3
-                mounts.append(Mount(_unescape(fields[3]), _unescape(fields[4]), 1, controllers))
+                mounts.append(Mount(_unescape(fields[_ROOT]), _unescape(fields[_POINT]), 1, controllers))
             case "cgroup2":
-                mounts.append(Mount(_unescape(fields[3]), _unescape(fields[4]), 2, frozenset()))
+                mounts.append(Mount(_unescape(fields[_ROOT]), _unescape(fields[_POINT]), 2, frozenset()))
     return tuple(mounts)
 
 

@@ -123,7 +123,10 @@ class OpenCgroup:
 
     def look_below(self) -> None:
         """Add what levels below counted since the last look. Raises OSError."""
-        below = self._dialect.read_below(self.directory, read_file)
+        try:
+            below = self._dialect.read_below(self.directory, read_file)
+        except ValueError as error:
+            raise _unread(error, self.directory) from error
         for place, (kills, ooms) in below.items():
             kills_before, ooms_before = self._below.get(place, (0, 0))
             self.facts.oom_kills_below += max(0, kills - kills_before)
@@ -140,11 +143,17 @@ class OpenCgroup:
 
     def was_full(self) -> bool:
         """Tell whether it has been at a limit whose hits the kernel does not count."""
-        return self._dialect.was_full(self.directory, read_file)
+        try:
+            return self._dialect.was_full(self.directory, read_file)
+        except ValueError as error:
+            raise _unread(error, self.directory) from error
 
     def oom_events(self) -> int:
         """Return a number that rises when this very level is out of memory."""
-        return self._dialect.read_oom_events(self.directory, read_file) or 0
+        try:
+            return self._dialect.read_oom_events(self.directory, read_file) or 0
+        except ValueError as error:
+            raise _unread(error, self.directory) from error
 
     @property
     def known(self) -> bool:

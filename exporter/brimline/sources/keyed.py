@@ -24,8 +24,13 @@ class KeyedFile:
         self._places: tuple[int | None, ...] = (None,) * len(wanted)  # per wanted key its place among the numbers
 
     def values(self, data: bytes) -> Values:
-        """Return the wanted keys' numbers in their order; None for a key that this kernel does not print."""
+        """Return the wanted keys' numbers in their order; None for a key that this kernel does not print.
+
+        Raises ValueError where it is not a key and a number on each line.
+        """
         parts = data.split()
+        if len(parts) % 2:
+            raise ValueError("a key without a number")
         names = parts[::2]
         if names != self._names:
             self._learn(names)
