@@ -1,7 +1,8 @@
 import pytest
 
 from brimline.model import Kind, SourceReport, Subject
-from brimline.sources.oom import Cause, OomLedger, attribute
+from brimline.sources.oom import OomLedger
+from brimline.sources.oom_kill import Cause, attribute
 from fakes import FakeClock, container, values
 
 

@@ -6,7 +6,7 @@ A source asks its neighbours through `Sources` alone, so a reload can replace on
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from brimline.dockerconnect import find_host
@@ -51,6 +51,7 @@ class World:
     kills: OomLedger
     interval: Callable[[], float]
     levels: LevelsInForce
+    restarts: Tallies = field(default_factory=dict)  # to go on from
 
 
 class Ground:
@@ -102,7 +103,7 @@ class Sources:
         self.world = world
         self.ground = Ground(settings, world)
         self.readers: Mapping[str, Source] = {}
-        self._restarts: Tallies = {}
+        self._restarts = world.restarts
 
     def of(self, kind: type[S]) -> S | None:
         """Return the source of this class."""

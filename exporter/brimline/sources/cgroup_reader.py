@@ -23,7 +23,8 @@ from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2
 from brimline.sources.cgroupfs import Cgroupfs
 from brimline.sources.early import LevelsInForce
-from brimline.sources.oom import Cause, OomLedger
+from brimline.sources.oom import OomLedger
+from brimline.sources.oom_kill import Cause
 from brimline.sources.watch import Watch
 
 _SPREAD: Final = 16  # the slow files come round after 1/16 ... 16/16 of their period: no tick reads them all

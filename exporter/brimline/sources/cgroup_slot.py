@@ -13,7 +13,7 @@ from brimline.sources.cgroup_ancestor import room as room_of
 from brimline.sources.cgroup_open import Dialect, OpenCgroup
 from brimline.sources.cgroup_table import Row, make_row, used_ratio
 from brimline.sources.early import Fill, Thresholds, level_of
-from brimline.sources.oom import Cause, attribute
+from brimline.sources.oom_kill import Cause, attribute
 from brimline.sources.watch import Watch
 
 

@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import field_validator
 
-from brimline.dockerconnect import find_host
+from brimline.dockerconnect import find_host, host_of
 from brimline.model import (
     SUBJECT_LABELS,
     Column,
@@ -27,7 +27,7 @@ from brimline.model import (
     Target,
     Wake,
 )
-from brimline.options import Duration, Options, refusal
+from brimline.options import Duration, Options, callable_at, refusal
 from brimline.sources.cgroup import START_TIME_SECONDS
 from brimline.sources.docker_container import Selection, complaint
 from brimline.sources.docker_follow import Engine, Follower, Pace
@@ -90,6 +90,8 @@ class DockerOptions(Options):
         if value is not None and not value.startswith(_SCHEMES):
             likely = f"unix://{value}" if value.startswith("/") else "unix:///var/run/docker.sock"
             raise refusal(f'"{value}" has no scheme; write "{likely}" or "tcp://host:2376"')
+        if value is not None:
+            callable_at(host_of(value))
         return value
 
     @field_validator("timeout")

@@ -1,4 +1,4 @@
-"""The ledger of OOM kills: counts what the kernel counts, says whose limit it was, and outlives the cgroup.
+"""The ledger of OOM kills: counts what the kernel counts, says whose limit it was, and outlives the cgroup and us.
 
 Order of trust: a rise of the kernel's oom_kill, then Docker's oom event, then a fresh OOMKilled flag. An exit code is
 no evidence.
@@ -7,14 +7,13 @@ no evidence.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
-from itertools import product
 from typing import Final
 
 from brimline.model import Column, Kind, Now, Subject
 from brimline.sources.cgroup import KINDS, MEMORY_OOM_KILLS, OOM_KILLS_BY_CAUSE
+from brimline.sources.oom_kill import PAIRS, CarriedKills, Cause, Pair, Victim
 
 OUTLIVES_SECONDS: Final = 3600.0
 SETTLE_SECONDS: Final = 1.0  # a victim needs up to 50 ms to be gone after the kernel counted its kill
@@ -23,25 +22,6 @@ LINGER_SECONDS: Final = 10.0  # and its inspected OOMKilled flag the removal of 
 
 _Uid = tuple[Kind, str]
 _Labels = tuple[Kind, tuple[str, ...]]
-
-
-class Cause(StrEnum):
-    """Whose limit was hit."""
-
-    OWN_LIMIT = "own_limit"
-    ANCESTOR = "ancestor"
-    HOST = "host"
-    UNKNOWN = "unknown"
-
-
-class Victim(StrEnum):
-    """What died."""
-
-    MAIN = "main"
-    WORKER = "worker"
-
-
-_PAIRS: Final = tuple(product(Cause, Victim))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,29 +33,13 @@ class _Layout:
     extra: tuple[tuple[str, ...], ...]
 
 
-def attribute(*, own: bool, ancestor: bool, whole: bool) -> Cause:
-    """Return the cause of a kill from which levels were out of memory since the last look.
-
-    `whole`: every level up to the host is in view, so that no level out of memory means the host was.
-    """
-    match (own, ancestor):
-        case (True, False):
-            return Cause.OWN_LIMIT
-        case (False, True):
-            return Cause.ANCESTOR
-        case (False, False) if whole:
-            return Cause.HOST
-        case _:
-            return Cause.UNKNOWN
-
-
 @dataclass(slots=True)
 class _Total:
     """What outlives, if it is not 0: one per label set."""
 
     subject: Subject
     kills: int = 0
-    by_cause: Counter[tuple[Cause, Victim]] = field(default_factory=Counter)
+    by_cause: Counter[Pair] = field(default_factory=Counter)
     gone_since: float | None = None
 
 
@@ -92,19 +56,46 @@ class _Incarnation:
 
 
 class OomLedger:
-    """Kills per label set; an incarnation that already ran when Brimline started begins at 0."""
+    """Kills per label set; an incarnation that already ran when Brimline started begins at 0, or at what was carried.
 
-    def __init__(self) -> None:
+    What the kernel killed while no Brimline looked is counted where the very incarnation goes on; its cause is unknown.
+    In one that began meanwhile it is lost.
+    """
+
+    def __init__(self, carried: Iterable[CarriedKills] = (), began: float = 0.0) -> None:
+        """Go on from what was carried; `began` is the clock's `mono` at which its hour begins."""
+        self._began = began
         self._incarnations: dict[_Uid, _Incarnation] = {}
         self._totals: dict[_Labels, _Total] = {}
         self._doubts: dict[_Uid, float] = {}  # when Docker told of an OOM that the kernel's count does not show yet
         self._unread: dict[_Uid, tuple[Subject, float]] = {}  # the same of a cgroup that nobody has looked at yet
+        self._left: dict[_Uid, CarriedKills] = {}  # incarnations that were there when the Brimline before us ended
         self._layout: _Layout | None = None
+        for one in carried:
+            key = (one.subject.kind, one.subject.labels)
+            if one.kills:
+                self._totals[key] = _Total(one.subject, one.kills, Counter(one.by_cause), began)
+            if one.counted is not None:
+                self._left[one.subject.kind, one.subject.uid] = one
+
+    def carried(self) -> Iterator[CarriedKills]:
+        """Return what the next Brimline goes on from."""
+        unnamed: dict[int, Counter[Pair]] = {}
+        for incarnation in self._incarnations.values():
+            if incarnation.victims:
+                named = _victims(incarnation, main_died=incarnation.ended is not None)
+                unnamed[id(incarnation.total)] = unnamed.get(id(incarnation.total), Counter()) + named
+        for total in self._totals.values():
+            by_cause = total.by_cause + unnamed.get(id(total), Counter())
+            yield CarriedKills(total.subject, total.kills, by_cause, self._counted(total.subject))
+        for one in self._left.values():
+            if (one.subject.kind, one.subject.labels) not in self._totals:
+                yield one
 
     def begin(self, subject: Subject, kills: int, *, newborn: bool) -> bool:
         """Start an incarnation; what the kernel counted before Brimline looked is no fresh kill unless it is newborn.
 
-        Return whether it is none: it goes on after a time in which its cgroup could not be read.
+        Return whether it is none: it goes on after a time in which its cgroup could not be read, or nobody looked.
         """
         uid = (subject.kind, subject.uid)
         known = self._incarnations.get(uid)
@@ -113,12 +104,16 @@ class OomLedger:
             return True
         total = self._totals.setdefault((subject.kind, subject.labels), _Total(subject))
         total.subject, total.gone_since = subject, None
-        counted = 0 if newborn and known is None else kills
+        left = self._left.pop(uid, None)
+        if left is not None and left.counted is not None:
+            counted = min(left.counted, kills)
+        else:
+            counted = 0 if newborn and known is None else kills
         self._incarnations[uid] = _Incarnation(subject, total, counted)
         if uid in self._unread:
             _, self._doubts[uid] = self._unread.pop(uid)
         self._layout = None
-        return False
+        return left is not None
 
     def follow(self, present: Mapping[_Uid, Subject], now: Now) -> None:
         """Note which cgroups are there, readable or not: the others are gone, and a new name takes its count along."""
@@ -155,7 +150,8 @@ class OomLedger:
         incarnation = self._incarnations.get((subject.kind, subject.uid))
         if incarnation is None:
             total = self._totals.get((subject.kind, subject.labels))
-            if total is None or total.subject.uid != subject.uid:  # else that life is closed already
+            left = (subject.kind, subject.uid) in self._left
+            if total is None or total.subject.uid != subject.uid or left:  # else that life is closed already
                 self._unread.setdefault((subject.kind, subject.uid), (subject, now.mono))
         elif now.mono - incarnation.rose_at <= SAME_KILL_SECONDS:
             return
@@ -182,13 +178,16 @@ class OomLedger:
             if incarnation.victims:
                 died = incarnation.ended is not None or not main_alive(incarnation.subject)
                 if died or now.mono - incarnation.rose_at >= SETTLE_SECONDS:
-                    _name_victims(incarnation, main_died=died)
+                    incarnation.total.by_cause += _victims(incarnation, main_died=died)
+                    incarnation.victims.clear()
             if incarnation.ended is not None and now.mono - incarnation.ended >= LINGER_SECONDS:
                 self._close(uid, now)
         for labels, total in list(self._totals.items()):
             if total.gone_since is not None and now.mono - total.gone_since > OUTLIVES_SECONDS:
                 del self._totals[labels]
                 self._layout = None
+        if self._left and now.mono - self._began > OUTLIVES_SECONDS:
+            self._left.clear()
 
     def confirm(self, readable: Callable[[Kind, str], bool], now: Now) -> None:
         """Drop the doubts about incarnations whose count could be read again since and did not rise."""
@@ -208,9 +207,17 @@ class OomLedger:
             counts = [
                 self._totals[Kind.CONTAINER, s.labels].by_cause[pair]
                 for s in layout.subjects[Kind.CONTAINER]
-                for pair in _PAIRS
+                for pair in PAIRS
             ]
             yield Column(OOM_KILLS_BY_CAUSE, layout.broken_down, counts, layout.extra)
+
+    def _counted(self, subject: Subject) -> int | None:
+        """Return the kernel's count when last seen; None: that incarnation has ended."""
+        uid = (subject.kind, subject.uid)
+        incarnation = self._incarnations.get(uid)
+        if incarnation is not None:
+            return incarnation.counted if incarnation.ended is None else None
+        return self._left[uid].counted if uid in self._left else None
 
     def _count_unread(self, subject: Subject, now: Now) -> None:
         """Count the kill of a life that began and ended between two looks, or that cannot be looked at."""
@@ -234,13 +241,12 @@ class OomLedger:
 
     def _lay_out(self) -> _Layout:
         subjects = {k: tuple(t.subject for (kind, _), t in self._totals.items() if kind is k) for k in KINDS}
-        broken_down = tuple(s for s in subjects[Kind.CONTAINER] for _ in _PAIRS)
-        self._layout = _Layout(subjects, broken_down, tuple(_PAIRS) * len(subjects[Kind.CONTAINER]))
+        broken_down = tuple(s for s in subjects[Kind.CONTAINER] for _ in PAIRS)
+        self._layout = _Layout(subjects, broken_down, tuple(PAIRS) * len(subjects[Kind.CONTAINER]))
         return self._layout
 
 
-def _name_victims(incarnation: _Incarnation, *, main_died: bool) -> None:
-    """Count the last kill as the main process where that died, all others as workers."""
-    for i, cause in enumerate(reversed(incarnation.victims)):
-        incarnation.total.by_cause[cause, Victim.MAIN if main_died and i == 0 else Victim.WORKER] += 1
-    incarnation.victims.clear()
+def _victims(incarnation: _Incarnation, *, main_died: bool) -> Counter[Pair]:
+    """Return the last kill as the main process's where that died, all others as workers'."""
+    causes = enumerate(reversed(incarnation.victims))
+    return Counter((cause, Victim.MAIN if main_died and i == 0 else Victim.WORKER) for i, cause in causes)
