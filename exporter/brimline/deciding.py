@@ -158,6 +158,8 @@ class Deciding:
             known = before.get(container.id)
             if known is None or not container.running or container.started == known.started:
                 continue
+            if not known.started:
+                continue  # it was made, and starts for the first time
             if container.policy_restarts > known.policy_restarts:
                 continue  # its restart policy did it: a crash loop must not use up what the others need
             deed = None if self._ours(container.id) else self.book.observed(container, now.mono)

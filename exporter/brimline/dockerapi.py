@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from brimline.dockerconnect import knock, open_client, ordered
-from brimline.dockerorders import History, OrderError, never_left, order, past
+from brimline.dockerorders import History, OrderError, lets_create, never_left, order, past
 from brimline.dockerthreads import Answer, Calls, EventStream, cut, guarded
 from brimline.errors import SourceError, UnreachableError
 from brimline.redaction import hide_secrets
@@ -116,6 +116,10 @@ class DockerApi:
     async def history(self) -> History:
         """Return what the engine remembers of its containers: Docker the last 256 events since its own start."""
         return await self._call("its past events", lambda: past(self._client, self._timeout))
+
+    async def lets_create(self) -> bool | None:
+        """Tell whether a request to create a container reaches the engine; nothing is created. None: nobody knows."""
+        return await self._call("whether it lets create", lambda: lets_create(self._client, self._timeout))
 
     async def ping(self) -> None:
         """Ask whether the engine is alive."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Final, cast
+from urllib.parse import urlsplit
 
 from brimline.errors import SourceError
+from brimline.offlimits import WHY, leads_to
 from brimline.redaction import hide_secrets
 
 if TYPE_CHECKING:  # Docker is imported only where it is used
@@ -47,6 +49,8 @@ def open_client(host: str, environ: Mapping[str, str], timeout: float) -> tuple[
     from docker import APIClient  # noqa: PLC0415 - imported only where Docker is used
 
     knock(host, timeout)
+    if (name := host_of(host)) and (place := leads_to(name)):
+        raise SourceError(f"{name} leads to {place}, which {WHY}")
 
     def client(api_version: str) -> APIClient:  # with a version given the constructor asks nothing
         made = APIClient(host, version=api_version, timeout=cast("int", timeout), tls=tls)
@@ -71,6 +75,13 @@ def knock(host: str, timeout: float) -> None:
         with socket.socket(socket.AF_UNIX) as one:
             one.settimeout(timeout)
             one.connect(f"/{host.removeprefix('unix://').lstrip('/')}")
+
+
+def host_of(address: str) -> str | None:
+    """Return the host of an engine elsewhere; None: it is a socket of this machine, or no address."""
+    with suppress(ValueError):
+        return urlsplit(address).hostname if not address.startswith("unix://") else None
+    return None
 
 
 def _tls(environ: Mapping[str, str]) -> TLSConfig | bool:

@@ -101,7 +101,7 @@ class _Hook:
         """Run what a POST asks for; return the status and what to say."""
         try:
             request = read_request(body)
-        except ValueError as error:
+        except (ValueError, OverflowError, RecursionError) as error:  # no JSON, a number without end, no depth
             return 400, json.dumps({"error": str(error)}).encode()
         if not self._running.acquire(blocking=False):
             return 202, b'{"state": "a cleanup is under way"}'
@@ -124,7 +124,10 @@ class _Hook:
         return len(steps), failed
 
     def _begin(self) -> None:
-        threading.Thread(target=self._work, name="brimline-cleanup", daemon=True).start()
+        try:
+            threading.Thread(target=self._work, name="brimline-cleanup", daemon=True).start()
+        except RuntimeError:  # no second thread: what was asked for must not keep the next signal from asking
+            self._asked.clear()
 
     def _work(self) -> None:
         with self._running:

@@ -1,17 +1,24 @@
-"""The one outgoing HTTP session: no redirect is followed, no answer read beyond a limit, every call ends in time."""
+"""The one outgoing HTTP session: no redirect is followed, no answer read beyond a limit, every call ends in time.
+
+What is link-local or a cloud's metadata is never called, by its address or by a name that leads there.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 import aiohttp
+from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
 from brimline import __version__
 from brimline.errors import UnreachableError
+from brimline.offlimits import WHY, forbidden
 from brimline.redaction import hide_secrets
 
 LONGEST_ANSWER: Final = 4 << 20  # bytes; a metrics page of a busy service stays below
@@ -30,6 +37,27 @@ class HttpAnswer:
     def ok(self) -> bool:
         """Tell whether it is a 2xx."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the class of success
+
+
+class Resolver(AbstractResolver):
+    """Leaves out of a name's addresses those that are never called; a name may be anybody's to point there."""
+
+    def __init__(self, asked: AbstractResolver) -> None:
+        self._asked = asked
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        """Return the addresses that are left; raises OSError where none is."""
+        found = await self._asked.resolve(host, port, family)
+        allowed = [one for one in found if not forbidden(one["host"])]
+        if found and not allowed:
+            raise OSError(None, f"{host} leads to {found[0]['host']}, which {WHY}")
+        return allowed
+
+    async def close(self) -> None:
+        """Close what is asked."""
+        await self._asked.close()
 
 
 class HttpClient:
@@ -51,6 +79,8 @@ class HttpClient:
         """Send a request and return the answer; raises UnreachableError with a sentence that holds no secret."""
         shown = hide_secrets(url)
         try:
+            if forbidden(host := URL(url).host or ""):  # no resolver is asked for an address
+                raise UnreachableError(f"{method} {shown}: {host} {WHY}")
             async with asyncio.timeout(seconds):
                 return await self._send(method, url, body, {**_AGENT, **(headers or {})}, tls)
         except TimeoutError:
@@ -69,7 +99,9 @@ class HttpClient:
         if self._session is None:
             # A connection kept open would be closed by the other side just when it is used again.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True), cookie_jar=aiohttp.DummyCookieJar(), trust_env=False
+                connector=aiohttp.TCPConnector(force_close=True, resolver=Resolver(aiohttp.ThreadedResolver())),
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trust_env=False,
             )
         request = self._session.request(
             method, url, data=body, headers=headers, allow_redirects=False, ssl=tls if tls is not None else True

@@ -50,7 +50,7 @@ def protection(labels: Mapping[str, str], image: str) -> str | None:
     """
     value = labels.get(PROTECT_LABEL)
     if value is not None and value.strip().lower() not in _NO:
-        return f"its label says {PROTECT_LABEL}={value}"
+        return f"its label says {PROTECT_LABEL}={sanitise(value)}"
     called = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     return f"its image is {image}" if called in _IMAGES else None
 

@@ -143,7 +143,17 @@ class Scenes:
         for container in both:
             if (container.id in known) != (container.id in ids) and (project := container.subject.labels[1]):
                 self._changed[project] = mono
+        self._forget(mono)
         self._protected = self.guarded.reasons(containers)
+
+    def _forget(self, mono: float) -> None:
+        """Forget what is long gone: hosts that build and test make a project an hour, for months."""
+        kept = {
+            service: {name: at for name, at in seen.items() if mono - at <= REMEMBERED}
+            for service, seen in self._seen.items()
+        }
+        self._seen = {service: seen for service, seen in kept.items() if seen}
+        self._changed = {project: at for project, at in self._changed.items() if mono - at <= RECREATING}
 
     def replicas(self, mono: float) -> dict[str, set[str]]:
         """Return the names of each service's containers that existed within the last ten minutes."""

@@ -130,6 +130,28 @@ def test_what_reached_no_worker_failed(status: int) -> None:
     assert not asyncio.run(action.verify(what)).ok
 
 
+@pytest.mark.parametrize(
+    ("label", "carrying", "said"),
+    [
+        (":8000/x", 0, "POST http://10.0.0.7:8000/x"),
+        (None, 1, "1 process with the hook"),
+        (":8000/x", 2, "POST http://10.0.0.7:8000/x, 2 processes with the hook"),
+        (None, 0, ""),
+    ],
+)
+def test_it_says_what_it_would_call_and_calls_nothing(label: str | None, carrying: int, said: str) -> None:
+    network, people, what = Network(), People(carrying), job(web(label))
+    assert cleanup(network, people).reach(what.standing, what.container, what.directories) == said
+    assert (network.asked, people.signals) == ([], [])
+
+
+def test_a_password_in_an_address_is_not_said() -> None:
+    what = job()
+    said = cleanup(Network(), People(), soroka="http://me:secret@free/x").reach(what.standing, None, {})
+    assert "secret" not in said
+    assert "free/x" in said
+
+
 def test_where_nothing_is_configured_it_is_refused_with_what_to_write() -> None:
     with pytest.raises(RefusedError) as refused:
         asyncio.run(cleanup(Network(), People()).prepare(job(web())))
@@ -207,3 +229,8 @@ def test_what_is_wanted_is_five_points_below_the_alert_level_and_never_less_than
 
 def test_it_may_take_as_long_as_the_service_may() -> None:
     assert cleanup(Network(), People()).seconds(job()) > ActionsOptions().cleanup_timeout
+
+
+def test_the_password_of_an_address_is_never_told() -> None:
+    told = carried_out(cleanup(Network(), People(), shop__web="http://me:secret@web:8000/x"), job(web()))
+    assert "POST http://***@web:8000/x answered 200" in told

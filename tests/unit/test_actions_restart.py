@@ -27,15 +27,16 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 class Quiet(HttpClient):
-    """A service whose gauge says 0."""
+    """A service whose gauge says 0, or something else."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Bench, answer: HttpAnswer | None = None) -> None:
         super().__init__()
         self.bench = bench
+        self.answer = answer or HttpAnswer(200, body=b"in_flight 0\n")
 
     async def send(self, method: str, url: str, **_: object) -> HttpAnswer:  # type: ignore[override]
         self.bench.fake.requests.append(f"{method} {url}")
-        return HttpAnswer(200, body=b"in_flight 0\n")
+        return self.answer
 
 
 def action(bench: Bench, points: list[str] | None = None, **options: object) -> Restart:
@@ -211,10 +212,10 @@ def test_an_engine_that_dies_half_way_is_waited_for_and_what_it_left_is_started(
     def died(request: fake_docker.Request) -> None:
         bench.fake.end(web, 137)
         bench.forget()
+        bench.fake.faults["inspect"] = fake_docker.cut_off
         fake_docker.cut_off(request)
 
     bench.fake.faults["restart"] = died
-    bench.fake.faults["inspect"] = fake_docker.cut_off
     bench.plan(15.0, bench.fake.faults.clear)
     how, proof = carried_out(bench, job)
     assert "was started" in how
@@ -283,6 +284,39 @@ def test_it_is_drained_before_it_is_stopped(bench: Bench) -> None:
     assert asked == ["POST http://web/drain", "GET http://web/metrics", f"containers/{web}/restart"]
 
 
+def test_one_that_a_person_stops_while_it_is_drained_stays_stopped(bench: Bench) -> None:
+    web = running(bench)
+    one = action(bench, drain={"web": {"gauge": "http://web/metrics"}})
+    gauge = HttpAnswer(200, body=b"in_flight 3\n")
+    one._drain._http = Quiet(bench, gauge)
+    bench.plan(5.0, lambda: bench.fake.end(web, 143))
+    how, proof = carried_out(bench, bench.job(web), one)
+    assert "it is exited by now, and is left so" in how
+    assert (proof.ok, proof.detail) == (False, "it is exited")
+    assert bench.fake.orders == []
+
+
+def test_one_that_was_started_anew_while_its_intent_was_written_is_left_alone(bench: Bench) -> None:
+    web = running(bench)
+    job = bench.job(web)
+    bench.fake.end(web, 1)
+    bench.fake.begin(web)
+    how, proof = carried_out(bench, job)
+    assert how == "failed: it was started anew meanwhile, and is left alone"
+    assert proof.ok
+    assert bench.fake.orders == []
+
+
+def test_one_that_cannot_be_looked_at_again_is_not_restarted(bench: Bench) -> None:
+    web = running(bench)
+    job = bench.job(web)
+    bench.fake.faults["inspect"] = fake_docker.cut_off
+    bench.plan(1.0, bench.fake.faults.clear)
+    how, _ = carried_out(bench, job)
+    assert "it could not be looked at again" in how
+    assert bench.fake.orders == []
+
+
 def test_a_swarm_task_is_stopped_and_its_successor_named(bench: Bench) -> None:
     web = running(bench, "web.1.abc", labels=SWARM)
     job = bench.job(web)
@@ -292,6 +326,12 @@ def test_a_swarm_task_is_stopped_and_its_successor_named(bench: Bench) -> None:
     assert proof.ok
     assert proof.detail == "Swarm replaced it by web.1.def"
     assert bench.fake.orders == [("stop", web, None)]
+
+
+def test_one_that_only_bears_a_service_label_of_swarm_is_restarted_since_nobody_would_replace_it(bench: Bench) -> None:
+    web = running(bench, labels={"com.docker.swarm.service.name": "web"})
+    carried_out(bench, bench.job(web))
+    assert bench.fake.orders == [("restart", web, None)]
 
 
 def test_a_swarm_task_may_go_on_elsewhere(bench: Bench) -> None:
@@ -331,6 +371,23 @@ def test_guests_of_its_network_follow_and_the_rest_is_told(bench: Bench) -> None
     assert "passing depends on it and was not restarted: it was started with --rm" in how
     assert "protected depends on it and was not restarted: its label says brimline.protect=True" in how
     assert "broken depends on it and was not restarted: unix://" in how
+
+
+def test_a_guest_that_began_after_its_host_did_is_not_restarted_again(bench: Bench) -> None:
+    vpn = running(bench, "vpn")
+    guest = running(bench, "guest")
+    bench.fake.containers[guest]["HostConfig"]["NetworkMode"] = f"container:{vpn}"
+
+    def begun_anew(request: fake_docker.Request) -> None:
+        bench.fake.end(guest, 0)
+        bench.fake.begin(guest)
+        del bench.fake.faults["list"]
+        request.json([bench.fake.listed(record) for record in bench.fake.containers.values()])
+
+    bench.fake.faults["list"] = begun_anew
+    how, _ = carried_out(bench, bench.job(vpn))
+    assert bench.fake.orders == [("restart", vpn, None)]
+    assert "guest depends on it and was not restarted: it was started after it" in how
 
 
 def test_a_list_that_fails_costs_the_dependents_not_the_restart(bench: Bench) -> None:

@@ -483,7 +483,26 @@ def test_the_registry_makes_one_of_each(bench: Bench) -> None:
         clock=bench.clock,
         sleep=bench.sleep,
         point=lambda _: None,
+        guarded=lambda _: None,
         procfs=Procfs(),
         alert_at=lambda _: 0.8,
     )
     assert {name: action.name for name, action in build(parts).items()} == {name: name for name in ACTIONS}
+
+
+def test_what_was_decided_long_ago_is_not_done_however_long_its_intent_took(bench: Bench) -> None:
+    def slow(running: Running) -> None:
+        write = running.journal.intend
+
+        async def intend(decision: Decision) -> None:
+            bench.clock.pass_(61)
+            await write(decision)
+
+        running.journal.intend = intend  # type: ignore[method-assign]
+
+    running = carried_out(bench, slow)
+    assert "run" not in running.order
+    [(_, outcome, fate)] = running.ears.concludes
+    assert fate is Fate.ABANDONED
+    assert outcome.detail == "nothing was done: 61 s passed between the decision and its intent on the disk"
+    assert len(running.journal.outcomes) == 1

@@ -218,6 +218,17 @@ def test_somebody_elses_restart_counts_and_is_told_once() -> None:
     assert list(budget.values) == [2.0]
 
 
+def test_the_first_start_of_a_container_that_was_seen_made_is_no_restart() -> None:
+    scene = Scene(WEB)
+    scene.engine = {WEB: described(WEB, OPTED_IN, started=0.0, running=False, status="created")}
+    scene.settle()
+    begun = replace(WEB, uid="w@1")
+    scene.subjects, scene.engine = (begun,), {begun: described(begun, OPTED_IN, started=1_600_000_100.0)}
+    scene.settle()
+    assert scene.heard.told == []
+    assert scene.deciding.book.ledger().deeds == ()
+
+
 def test_its_restart_policy_costs_no_budget() -> None:
     scene = Scene(WEB)
     scene.settle()
@@ -327,3 +338,13 @@ def test_the_last_container_takes_its_series_along() -> None:
     assert scene.deciding.report(scene.clock.pass_(1.0)).columns[0].subjects == (WEB,)  # silent is not gone
     scene.tick()
     assert [c.metric for c in scene.deciding.report(scene.clock.pass_(1.0)).columns] == [STORM]
+
+
+def test_services_and_projects_that_are_long_gone_are_forgotten() -> None:
+    scene = Scene(WEB, API)
+    scene.settle()
+    scenes = scene.deciding.scenes
+    for number in range(3):
+        scenes._follow({WEB: described(WEB)} if number % 2 else {}, 10_000.0 * number)
+    assert scenes._changed.keys() <= {"shop"}
+    assert all(10_000.0 * 2 - at <= 600 for seen in scenes._seen.values() for at in seen.values())

@@ -252,3 +252,19 @@ def test_what_gunicorn_calls_takes_its_two_arguments(start: Start) -> None:
 def test_the_numbers_are_real_time_signals_with_any_libc() -> None:
     musl_first = 35
     assert musl_first < RELIEVE < CRITICAL < signal.SIGRTMAX - 2
+
+
+@pytest.mark.parametrize("body", [b'{"want_bytes": Infinity}', b"[" * 100_000, b'{"want_bytes": NaN}'])
+def test_a_body_that_makes_no_sense_never_reaches_the_service_as_an_exception(body: bytes) -> None:
+    assert _Hook().answer(body)[0] == 400
+
+
+def test_where_no_thread_can_be_started_the_next_signal_asks_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    one = _Hook()
+    one._asked.append("warning")
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    one._begin()
+    assert not one._asked

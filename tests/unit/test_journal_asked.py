@@ -189,3 +189,26 @@ def test_a_moment_of_this_boot_is_its_own_clock(clock: FakeClock) -> None:
     entry = paused(clock, "web", 60)
     assert told.pause_of(entry).since == clock.mono
     assert entry.at == Now(clock.wall, clock.mono)
+
+
+def test_a_pause_that_cannot_be_read_stops_nothing(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        write(tmp_path, paused(clock, "a"))
+        write(tmp_path, paused(clock, "b"))
+        journal._writer.submit(lambda c: c.execute("UPDATE lines SET facts = '{' WHERE seq = 1")).result()
+        assert [pause.glob for pause in journal.pauses()] == ["b"]
+        clock.pass_(700)
+        journal.prune()
+        journal._writer.submit(lambda _: None).result()
+        assert journal.up
+
+
+def test_what_was_asked_for_long_ago_is_not_remembered_for_ever(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("brimline.journal.pauses._REMEMBERED", 2)
+    with opened(tmp_path, clock) as journal:
+        for number in range(5):
+            journal.note(told.requested(request(clock, number), clock.now()))
+        journal._writer.submit(lambda _: None).result()
+        assert len(journal._asked._handed) == 2

@@ -251,3 +251,19 @@ def test_verify_leaves_no_transaction_behind() -> None:
         migrate(connection)
         verify(connection)
         assert not connection.in_transaction
+
+
+def test_prune_does_not_turn_round_and_round_what_all_still_counts(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock, max_size="8MiB") as journal:
+
+        def many(connection: sqlite3.Connection) -> None:
+            for number in range(7000):
+                intent = told.intent(decision(clock.now(), number, reason="x" * 400), clock.now())
+                append(connection, intent, BOOT)
+
+        journal._writer.submit(many).result()
+        job = journal._writer.submit(lambda c: (used(c), prune(c, journal._options, clock.now(), BOOT)))
+        in_use, shorter = job.result()
+    assert in_use > 4 * 1024 * 1024
+    assert shorter == 0
+    assert verified(tmp_path).broken is None

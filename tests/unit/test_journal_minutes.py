@@ -56,6 +56,26 @@ def test_a_minute_is_the_least_the_average_and_the_greatest(tmp_path: Path, cloc
     assert (db.used, db.usage, db.limit) == (spread(7, 7, 7), None, None)
 
 
+def test_the_hour_of_everybody_is_the_hour_of_each(tmp_path: Path, clock: FakeClock) -> None:
+    """Who comes, goes and comes again in between has what `recent` tells of them."""
+    with opened(tmp_path, clock, measures=MEASURES) as journal:
+        for minute in range(9):
+            subjects = (WEB, DB) if minute % 3 else (WEB,)
+            tick(journal, clock, USED, subjects, *range(minute, minute + len(subjects)))
+            tick(journal, clock, LIMIT, subjects[:1], 100)
+            clock.pass_(60)
+        tick(journal, clock, USED, (WEB,), 0)
+        until(lambda: len(journal.minutes.recent(WEB)) == 9)
+        hour = journal.hour()
+        for subject in (WEB, DB):
+            expected = [
+                (one.at, one.used and one.used.greatest, one.limit and one.limit.greatest)
+                for one in journal.recent(subject)
+            ]
+            assert list(hour[str(subject.kind), subject.name, subject.labels].points()) == expected
+        assert len(expected) == 6
+
+
 def test_another_incarnation_and_another_set_of_subjects_go_on_in_the_same_minute(
     tmp_path: Path, clock: FakeClock
 ) -> None:

@@ -176,3 +176,18 @@ def test_any_life_of_an_outbox_keeps_every_message_and_its_order(
                 assert box.counts() == {"queued": sum(map(len, waiting.values())), **over}
             else:
                 return
+
+
+def test_what_is_over_is_counted_until_it_is_forgotten(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        outbox = journal.outbox
+        run(outbox.add([message(clock, n) for n in range(3)]))
+        outbox.delivered(message(clock, 0).id)
+        outbox.dead(message(clock, 1).id, "it is down")
+        outbox.dead(message(clock, 1).id, "again")
+        assert outbox.counts() == {"queued": 1, "delivered": 1, "dead": 1}
+        clock.pass_(2 * 86_400)
+        run(outbox.add([message(clock, 4)]))
+        assert outbox.counts() == {"queued": 2, "delivered": 0, "dead": 1}
+    with opened(tmp_path, clock) as journal:
+        assert journal.outbox.counts() == {"queued": 2, "delivered": 0, "dead": 1}

@@ -9,6 +9,7 @@ import stat
 import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from brimline.deeds import Deed, EntryKind, Fate, Ledger
 from brimline.errors import JournalError
 from brimline.journal import told
 from brimline.journal.file import LOCK, NAME, daemon_runs
+from brimline.journal.reading import open_reading
 from brimline.journal.store import JournalFile
 from brimline.model import Alert, Now, Phase, StoredAlert, Transition
 from fakes import FakeClock, container
@@ -422,3 +424,67 @@ def test_an_intent_nobody_waits_for_is_not_written_if_there_is_time(tmp_path: Pa
         run(work(journal))
         run(journal.outbox.add([]))
         assert journal.open_intents() == ()
+
+
+def test_what_was_concluded_long_before_the_end_of_the_last_life_was_told(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        journal.note(note(clock, told.STARTED))
+        for number in range(3):
+            intended = decision(clock.now(), number)
+            run(journal.intend(intended))
+            run(journal.conclude(intended, outcome(number), Fate.DONE))
+            clock.pass_(2000 * 10**number)
+    clock.pass_(86_400)
+    with opened(tmp_path, clock) as journal:
+        journal.note(note(clock, "of this life"))
+        journal._writer.submit(lambda _: None).result()
+        assert [one.id for one, _, _ in journal.last_life()] == ["d0002"]
+    with opened(tmp_path, clock) as journal:
+        intended = decision(clock.now(), 9)
+        run(journal.intend(intended))
+        run(journal.conclude(intended, outcome(9), Fate.DONE))
+    clock.pass_(86_400)
+    with opened(tmp_path, clock) as journal:
+        journal.note(note(clock, "of this life"))
+        journal._writer.submit(lambda _: None).result()
+        assert [one.id for one, _, _ in journal.last_life()] == ["d0009"]
+
+
+@pytest.mark.parametrize("error", [PermissionError(13, "Permission denied"), OSError(5, "Input/output error")])
+def test_a_disk_that_cannot_be_looked_at_is_a_sentence_and_no_crash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError
+) -> None:
+    def refuse(_: Path) -> None:
+        raise error
+
+    monkeypatch.setattr("brimline.journal.reading.os.statvfs", refuse)
+    with pytest.raises(JournalError, match=str(error.strerror).lower()):
+        open_reading(tmp_path)
+
+
+def test_a_file_that_may_not_be_opened_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    connect, refusals = sqlite3.connect, ["unable to open database file"]
+
+    def refuse(*given: Any, **more: Any) -> sqlite3.Connection:  # noqa: ANN401 - sqlite3.connect's
+        if refusals:
+            raise sqlite3.OperationalError(refusals.pop())
+        return connect(*given, **more)
+
+    monkeypatch.setattr("brimline.journal.file.sqlite3.connect", refuse)
+    with opened(tmp_path, FakeClock(), retry=0.01) as journal:
+        assert not journal.up
+        assert "unable to open" in journal.why
+        until(lambda: journal.up)
+
+
+@pytest.mark.parametrize(
+    "damage", ["facts = '{'", "facts = '[1]'", 'facts = \'{"verdict": "later"}\'', "subject_kind = 'gpu'"]
+)
+def test_a_line_that_cannot_be_read_costs_only_itself(tmp_path: Path, clock: FakeClock, damage: str) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.intend(decision(clock.now(), 1)))
+        run(journal.intend(decision(clock.now(), 2)))
+    change(tmp_path, f"UPDATE lines SET {damage} WHERE decision_id = 'd0001'")  # noqa: S608 - our own texts
+    with opened(tmp_path, clock) as journal:
+        assert [deed.id for deed in journal.ledger(clock.now()).deeds] == ["d0002"]
+        assert [one.id for one in journal.open_intents()] == ["d0002"]

@@ -487,3 +487,64 @@ def test_a_bucket_never_gives_more_than_its_burst_and_its_pace(waits: list[float
 
 def test_a_notice_of_an_action_without_an_alert_needs_none() -> None:
     assert messages.refused(decision(verdict=Verdict.PAUSED), None).outcome == "paused"
+
+
+def test_a_refusal_of_a_rule_that_does_not_notify_is_told_once_whatever_else_happens() -> None:
+    one = alert(actions=("restart",))
+
+    async def body() -> None:
+        scene = Scene()
+        for number in range(5):
+            now = scene.clock.pass_(5)
+            other = Transition(alert(f"other-{number}"), Phase.PENDING, now.wall)
+            scene.notifier.tick(now, [one], [other], [])
+            scene.notifier.decided([decision(one, Verdict.COOLDOWN, at=now)])
+            await scene.notifier.flush()
+        assert len(scene.outbox.messages) == 1
+
+    asyncio.run(body())
+
+
+def test_nothing_is_followed_anew_while_nothing_changes() -> None:
+    scene = Scene()
+    scene.tick(alert())
+    before = scene.notifier._abouts
+    scene.notifier.tick(scene.clock.pass_(5), [alert()], [], [])
+    assert scene.notifier._abouts is before
+
+
+def test_refusals_are_not_kept_where_nobody_is_told() -> None:
+    async def body() -> None:
+        scene = Scene(webhooks=[])
+        one = alert()
+        scene.tick(one)
+        scene.notifier.decided([decision(one, Verdict.COOLDOWN)])
+        await scene.notifier.flush()
+        assert not scene.notifier._refused
+
+    asyncio.run(body())
+
+
+def test_a_disk_that_hangs_keeps_nothing_from_alertmanager_nor_from_a_webhook() -> None:
+    posted: list[Any] = []
+
+    async def answer(request: web.Request) -> web.Response:
+        posted.append(await request.json())
+        return web.Response()
+
+    async def body() -> None:
+        async with receiver(answer) as url:
+            scene = Scene(alertmanagers=[url])
+            scene.notifier._patience = 0.05
+            scene.outbox.add = lambda _: asyncio.Event().wait()  # type: ignore[assignment,method-assign]
+            scene.tick(alert())
+            await scene.notifier.flush()
+            await scene.notifier.alertmanagers.settle()
+            await scene.delivery.settle()
+            assert posted[0][0]["labels"]["alertname"] == "High"
+            hook = scene.delivery._senders["hook"]
+            assert isinstance(hook, ScriptedSender)
+            assert [json.loads(sent.body)["durable"] for sent in hook.sent] == [False]
+        await scene.client.close()
+
+    asyncio.run(body())

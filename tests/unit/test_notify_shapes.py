@@ -177,3 +177,8 @@ def test_an_empty_label_is_none() -> None:
     lone = alert(labels=(("note", ""),))
     assert "note" not in messages.fired(lone, {}).labels
     assert messages.own(OwnAlert("X", "y", 0.0, subject=bare)).labels["container"] == "web"
+
+
+def test_a_value_that_is_no_number_is_left_out() -> None:
+    notice = messages.fired(alert(value=float("nan")), {})
+    assert json.loads(SHAPES["json"](Frame("hook", [notice])))["notices"][0]["value"] is None

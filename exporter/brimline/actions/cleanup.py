@@ -15,8 +15,9 @@ from brimline.actions.workers import Crew, Workers
 from brimline.deeds import Verdict
 from brimline.errors import ActionError, UnreachableError
 from brimline.httpclient import HttpClient
-from brimline.labels import names
+from brimline.labels import names, sanitise
 from brimline.model import Container, Subject
+from brimline.redaction import hide_secrets
 
 LABEL: Final = "brimline.cleanup"
 BELOW: Final = 0.05  # how far below its alert level a cleanup should bring a subject: else the next request is an alert
@@ -48,6 +49,13 @@ class Cleanup:
             f'it has no cleanup: label it {LABEL}=":PORT/PATH", name it under actions.cleanup, '
             "or install brimline.hook in its workers"
         )
+
+    def reach(self, standing: Standing, container: Container | None, directories: Mapping[str, str]) -> str:
+        """Say what it would call and signal: `POST http://10.0.0.2:8000/cleanup, 2 processes with the hook`."""
+        url, _ = self.url(standing.subject, container)
+        carriers = self._workers.carriers(self._crew(standing, container, directories))
+        hooks = f"{carriers} {'process' if carriers == 1 else 'processes'} with the hook"
+        return ", ".join([*([f"POST {hide_secrets(url)}"] if url else []), *([hooks] if carriers else [])])
 
     def url(self, subject: Subject, container: Container | None) -> tuple[str, str]:
         """Return where to POST, and why not there: the owner's label first, then the configuration's first glob."""
@@ -113,7 +121,7 @@ class Cleanup:
             )
         except UnreachableError as error:
             return False, str(error)
-        return answer.ok, f"POST {url} answered {answer.status}"
+        return answer.ok, f"POST {hide_secrets(url)} answered {answer.status}"
 
     def want_bytes(self, standing: Standing) -> int | None:
         """Return how much less must be used to stand 5 points below the alert level; None where use is not known."""
@@ -137,7 +145,7 @@ def labelled(container: Container) -> tuple[str, str]:
     place = _PLACE.fullmatch(text)
     if place is None or not 0 < int(place[1]) <= 65535:  # noqa: PLR2004 - the last port
         return "", (
-            f'label {LABEL}="{text}" is not followed: write a port and a path, ":8000/cleanup"; '
+            f'label {LABEL}="{sanitise(text)}" is not followed: write a port and a path, ":8000/cleanup"; '
             "a whole URL belongs into actions.cleanup of the configuration"
         )
     host = address(container)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,6 +16,7 @@ from brimline.model import Clock, Container
 from brimline.units import parse_duration
 
 STOP_LABEL: Final = "brimline.stop-timeout"
+LONGEST_STOP: Final = 86_400.0  # seconds; more is a slip, or more than a socket can be told to wait
 _SIGNALLED: Final = frozenset({"kill", "stop"})
 _BEGINNING: Final = 1.0  # seconds between StartedAt and the event that tells of it
 
@@ -53,12 +55,13 @@ class StopTime:
 
 def stop_time(container: Container, configured: float | None) -> StopTime:
     """Return how long it gets: its label brimline.stop-timeout, else the configuration's, else its own StopTimeout."""
-    own = USUAL_STOP if container.stop_timeout is None else float(container.stop_timeout)
-    try:
-        label = container.labels.get(STOP_LABEL)
-        return StopTime(own, configured if label is None else parse_duration(label.strip()))
-    except UnitError:
-        return StopTime(own, configured)
+    told = USUAL_STOP if container.stop_timeout is None else container.stop_timeout
+    own = float(told) if 0 <= told <= LONGEST_STOP else LONGEST_STOP  # below 0 an engine waits without an end
+    wanted, label = configured, container.labels.get(STOP_LABEL)
+    if label is not None:
+        with suppress(UnitError):
+            wanted = parse_duration(label.strip())
+    return StopTime(own, None if wanted is None else min(wanted, LONGEST_STOP))
 
 
 class Containers:
@@ -81,14 +84,20 @@ class Containers:
         self._ordered_to.remove(container_id)
         return True
 
+    async def connect(self) -> None:
+        """Connect where no connection is kept; raises a SourceError where there is no engine."""
+        await self._engine()
+
     async def inspect(self, container_id: str) -> Container | None:
         """Return how it stands now; None: it is gone."""
-        answer = await (await self._engine()).inspect(container_id)
+        async with self._asking() as engine:
+            answer = await engine.inspect(container_id)
         return None if answer is None else self._read(answer)
 
     async def list(self) -> list[Listing]:
         """Return all containers, stopped ones too, by name."""
-        answers = await (await self._engine()).containers()
+        async with self._asking() as engine:
+            answers = await engine.containers()
         return sorted([_listing(a) for a in answers if isinstance(a, dict)], key=lambda one: one.name)
 
     async def restart(self, container_id: str, time: StopTime) -> None:
@@ -110,10 +119,10 @@ class Containers:
         runs, with the same events as a person's stop; so only events of an engine that ran all along tell of a person.
         Podman's service does not run the containers, and its events outlive it: they tell nothing here.
         """
-        api = await self._engine()
-        if api.engine == "podman":
-            return Memory(reaches=True, signalled=False)
-        history = await api.history()
+        async with self._asking() as engine:
+            if engine.engine == "podman":
+                return Memory(reaches=True, signalled=False)
+            history = await engine.history()
         began = since + history.now - self._clock.now().wall  # by the engine's clock, told in whole seconds
         told = [(_moment(event), event) for event in history.events]
         signalled = any(at >= began and _id(e) == container.id and _action(e) in _SIGNALLED for at, e in told)
@@ -130,6 +139,17 @@ class Containers:
             if self._api is None:
                 self._api = await self._connect()
             return self._api
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[DockerApi]:
+        """Yield the engine; after a failure the next question connects anew: a newer one may stand in its place."""
+        engine = await self._engine()
+        try:
+            yield engine
+        except SourceError:
+            if engine is self._api:
+                self.close()
+            raise
 
     async def _ordered(self, container_id: str) -> DockerApi:
         try:

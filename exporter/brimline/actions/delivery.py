@@ -140,6 +140,14 @@ class Delivery:
         while tasks := [*self._flying.values(), *self._once.tasks]:
             await asyncio.wait(tasks)
 
+    async def empty(self) -> None:
+        """Try what is due until nothing is, where nobody runs any more."""
+        while True:
+            self.look()
+            if not (tasks := [*self._flying.values(), *self._once.tasks]):
+                return
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+
     async def close(self) -> None:
         """Break off what is under way; the outbox still holds it."""
         tasks = [*self._flying.values(), *self._once.tasks]
@@ -216,7 +224,5 @@ class Delivery:
         tell()
 
     def _age(self, message: Message, now: Now) -> float:
-        queued = self._queued.get(message.id)
-        if queued is not None:
-            return now.mono - queued
-        return self._began.wall - message.created + now.mono - self._began.mono
+        before = self._began.mono - (self._began.wall - message.created)  # where an earlier process queued it
+        return now.mono - self._queued.setdefault(message.id, before)

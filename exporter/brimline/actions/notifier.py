@@ -32,6 +32,7 @@ from brimline.model import Alert, AlertKey, Clock, Now, Phase, Transition
 _log: Final = logging.getLogger(__name__)
 NOTIFY: Final = "notify"  # what a rule's `do` says
 _LOOK_EVERY: Final = 1.0
+_PATIENCE: Final = 10.0  # seconds for the outbox to take messages in
 _ENDED: Final = 1000  # alerts that are over and may still be told of: their action ends after them
 
 Annotate = Callable[[Alert], Mapping[str, str]]
@@ -51,12 +52,14 @@ class Notifier:
         told: Told,
         interval: float,
         external_url: str = "",
+        patience: float = _PATIENCE,
     ) -> None:
         self._annotate = annotate
         self._client = client
         self._clock = clock
         self._delivery = delivery
         self._told = told
+        self._patience = patience
         self._refusals = Refusals()
         self._refused: dict[str, tuple[str, str]] = {}  # what to remember of a refusal once it is queued
         self._firing: dict[str, Notice] = {}
@@ -98,8 +101,9 @@ class Notifier:
     ) -> None:
         """Take in what fires, and what is wrong with Brimline itself; `own` is all of it, at every tick."""
         self._alerts, self._now_firing = alerts, None
+        own = tuple(own)
         if self._changed or transitions or own != self._own:
-            self._own, self._changed = tuple(own), False
+            self._own, self._changed = own, False
             self._follow(now, transitions)
         self._woken.set()
 
@@ -109,7 +113,8 @@ class Notifier:
             if not self._refusals.news(decision):
                 continue
             notice = messages.refused(decision, self._alert_of(decision))
-            self._refused[notice.id] = self._refusals.text(decision)
+            if self._lines:
+                self._refused[notice.id] = self._refusals.text(decision)
             self._tell(notice)
 
     def concluded(self, decision: Decision, outcome: Outcome, fate: Fate) -> None:
@@ -119,6 +124,7 @@ class Notifier:
     async def flush(self) -> float:
         """Queue and post what is due; return in how many seconds there is more."""
         now = self._clock.now()
+        self.alertmanagers.post(now)  # first: they depend on no disk
         for line in list(self._lines.values()):
             if drafts := line.drafts(now.mono):
                 await self._queue(drafts)
@@ -127,7 +133,6 @@ class Notifier:
             if line.unsaid:
                 self._told.save(line.unsaid)
                 line.unsaid = {}
-        self.alertmanagers.post(now)
         return min([_LOOK_EVERY, *(line.rest(now.mono) for line in self._lines.values())])
 
     async def run(self) -> None:
@@ -160,7 +165,8 @@ class Notifier:
         for line in self._lines.values():
             line.follow(firing, over, wall=now.wall, mono=now.mono)
         self.alertmanagers.observe({about: notice.id for about, notice in firing.items()}, now)
-        if forgotten := self._refusals.forget(firing):
+        asking = {messages.about_alert(a.key) for a in self._alerts if a.phase is Phase.FIRING}  # told of or not
+        if forgotten := self._refusals.forget(asking):
             self._told.save(dict.fromkeys(forgotten))
 
     def _fired(self, alert: Alert) -> Notice:
@@ -189,11 +195,13 @@ class Notifier:
         self._woken.set()
 
     async def _queue(self, drafts: Sequence[Draft]) -> None:
-        """Put messages into the outbox; while the journal is down they are sent once, and say so."""
+        """Put messages into the outbox; while the journal is down, or its disk hangs, they are sent once and say so."""
         try:
-            await self._delivery.queue([draft.message(self._external_url, durable=True) for draft in drafts])
-        except JournalError as error:
-            _log.warning("messages are sent once and stand in no outbox: %s", error)
+            async with asyncio.timeout(self._patience):
+                await self._delivery.queue([draft.message(self._external_url, durable=True) for draft in drafts])
+        except (JournalError, TimeoutError) as error:
+            why = error if isinstance(error, JournalError) else f"the disk takes more than {self._patience:g} s"
+            _log.warning("messages are sent once and stand in no outbox: %s", why)
             self._delivery.send_once([draft.message(self._external_url, durable=False) for draft in drafts])
 
     def _remember(self, line: Line, draft: Draft) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from contextlib import suppress
 from typing import Annotated, Final, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
-from brimline.options import Duration, Options, refusal
+from brimline.options import Duration, Options, callable_at, refusal
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110: the name of a header
 _OURS: Final = frozenset({"content-type", "content-length", "host", "transfer-encoding", "user-agent"})
@@ -35,6 +36,15 @@ def _url(text: str) -> str:
         found = False
     if not found or re.search(r"[\s\x00-\x1f]", text):
         raise refusal('this is no address (it is not shown: it may be secret); write "https://host/path"')
+    callable_at(parts.hostname)
+    return text
+
+
+def _apprise(text: str) -> str:
+    host = None
+    with suppress(ValueError):  # apprise has its own idea of an address
+        host = urlsplit(text).hostname
+    callable_at(host)
     return text
 
 
@@ -66,7 +76,7 @@ def _group_wait(seconds: float) -> float:
 
 _hidden: Final = PlainSerializer(shown, return_type=str)
 HookUrl = Annotated[str, AfterValidator(_url), _hidden]
-AppriseUrl = Annotated[str, Field(min_length=1), _hidden]
+AppriseUrl = Annotated[str, Field(min_length=1), AfterValidator(_apprise), _hidden]
 HeaderName = Annotated[str, AfterValidator(_header)]
 HeaderValue = Annotated[str, AfterValidator(_header_value), PlainSerializer(lambda _: "***", return_type=str)]
 

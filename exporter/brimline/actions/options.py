@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from brimline.options import Duration, Options, refusal
+from brimline.options import Duration, Options, callable_at, refusal
 
 _DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WINDOW: Final = re.compile(
@@ -20,6 +20,7 @@ def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise refusal(f'"{text}" is no address; write "http://host:port/path"')
+    callable_at(parts.hostname)
     return text
 
 

@@ -18,7 +18,7 @@ from brimline.errors import SourceError
 from brimline.model import Clock, Container
 
 RESTART: Final = "restart"
-SWARM_LABELS: Final = ("com.docker.swarm.task.id", "com.docker.swarm.service.name")
+SWARM_TASK: Final = "com.docker.swarm.task.id"  # the service's name alone may be copied; nobody replaces that one
 POLL: Final = 0.5
 MARGIN: Final = 10.0  # seconds beyond the stop timeout within which an engine has done what it was asked for
 STEADY: Final = 6  # looks in a row until an end is believed: a restart policy may follow
@@ -162,7 +162,7 @@ def _anew(found: Container, watch: _Watch) -> Seen | None:
 
 def is_swarm(container: Container) -> bool:
     """Tell whether Swarm runs it, which replaces what ends."""
-    return any(label in container.labels for label in SWARM_LABELS)
+    return SWARM_TASK in container.labels
 
 
 def downtime(container: Container | None, since: float) -> float | None:

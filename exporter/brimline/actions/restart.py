@@ -106,6 +106,8 @@ class Restart:
         """Drain it, restart it, see that through, then restart who depends on it."""
         container = _container(job)
         story = [await self._drained(job, container)]
+        if changed := await self._changed(container):
+            raise ActionError("; ".join(filter(None, [*story, changed])))
         seen, how = await self._restarted(container)
         story += [how, seen.detail]
         if seen.ending not in {Ending.RESTARTED, Ending.STARTED, Ending.REPLACED}:
@@ -134,6 +136,18 @@ class Restart:
     async def _drained(self, job: Job, container: Container) -> str:
         options = chosen(self._options.drain, container)
         return "" if options is None else await self._drain.empty(options, container, allowed(options, job))
+
+    async def _changed(self, container: Container) -> str:
+        """Say what somebody did to it since the intent: a drain takes its time, and a stopped one would be started."""
+        try:
+            found = await self._containers.inspect(container.id)
+        except SourceError as error:
+            return f"it was not restarted, since it could not be looked at again: {error}"
+        if found is None:
+            return "somebody removed it meanwhile"
+        if found.subject.uid != container.subject.uid:
+            return "it was started anew meanwhile, and is left alone"
+        return "" if found.status in {"running", ""} else f"it is {found.status} by now, and is left so"
 
     async def _restarted(self, container: Container) -> tuple[Seen, str]:
         """Ask for it once and look how it ended; return that, and what the engine said against it."""
@@ -169,10 +183,10 @@ class Restart:
         proof = await self._healthy(seen.container, _container(job).started)
         if proof.downtime is not None:
             self._downtimes[job.decision.id] = proof.downtime
-        return [await self._follow(one, until) for one in found]
+        return [await self._follow(one, until, since=seen.container.started) for one in found]
 
-    async def _follow(self, one: Listing, until: float) -> str:
-        """Restart one that depends on it; return a sentence."""
+    async def _follow(self, one: Listing, until: float, *, since: float) -> str:
+        """Restart one that depends on what began at `since`; return a sentence."""
         left = f"{one.name} depends on it and was not restarted"
         try:
             container = await self._containers.inspect(one.id)
@@ -180,15 +194,22 @@ class Restart:
             return f"{left}: {error}"
         if container is None or container.status != "running":
             return f"{left}: it does not run"
-        if reason := protection(container.labels, container.image) or self._guarded(container):
-            return f"{left}: {reason}"
-        if container.auto_remove:
-            return f"{left}: it was started with --rm"
-        if self._clock.now().mono + self._stop(container).seconds + MARGIN > until:
-            return f"{left}: there was no time left"
+        if why := self._against(container, until, since=since):
+            return f"{left}: {why}"
         seen, why = await self._restarted(container)
         said = f"{seen.detail} ({why})" if why else seen.detail
         return f"{one.name} depends on it: {said}"
+
+    def _against(self, container: Container, until: float, *, since: float) -> str:
+        """Say why one that depends on it is left alone; empty where it is not."""
+        if reason := protection(container.labels, container.image) or self._guarded(container):
+            return reason
+        if container.started > since:  # by an action of its own, or by somebody else
+            return "it was started after it"
+        if container.auto_remove:
+            return "it was started with --rm"
+        late = self._clock.now().mono + self._stop(container).seconds + MARGIN > until
+        return "there was no time left" if late else ""
 
     async def _healthy(self, container: Container, since: float) -> Proof:
         """Wait until a fresh incarnation is healthy, or without a health check has run for a moment."""

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 
 FIRST_RETRY: Final = 1.0  # seconds until a journal that is down is tried again
 LONGEST_RETRY: Final = 30.0
+OUTDATED: Final = 60.0  # seconds after which a decision that is not begun is begun no more
 
 
 class Heard(Protocol):
@@ -128,7 +129,7 @@ class Runner:
                 world.point("intending")
                 await world.journal.intend(decision)
                 world.point("intended")
-                outcome, fate = await self._act(action, job, seconds)
+                outcome, fate = self._outdated(decision) or await self._act(action, job, seconds)
                 await self._conclude(decision, outcome, fate)
         except LockedError as error:
             self._heard.refused(decision, Verdict.LOCKED, str(error))
@@ -167,6 +168,15 @@ class Runner:
         if not container.running or container.status not in {"running", ""}:
             raise RefusedError(Verdict.STOPPED, f"it is {container.status or 'stopped'}")
         return replace(job, container=container)
+
+    def _outdated(self, decision: Decision) -> tuple[Outcome, Fate] | None:
+        """Do nothing by what was seen long ago: a disk that hangs holds an intent up, and so does a stopped process."""
+        now = self._world.clock.now()
+        late = now.mono - decision.at.mono
+        if late <= OUTDATED:
+            return None
+        detail = f"nothing was done: {late:.0f} s passed between the decision and its intent on the disk"
+        return Outcome(decision.id, ok=False, detail=detail, started=now.wall, ended=now.wall), Fate.ABANDONED
 
     async def _act(self, action: Action, job: Job, seconds: float) -> tuple[Outcome, Fate]:
         decision, began = job.decision, self._world.clock.now().wall

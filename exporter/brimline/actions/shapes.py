@@ -7,6 +7,7 @@ for people.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -149,7 +150,7 @@ def _own(notice: Notice) -> dict[str, Any]:
         "kind": notice.kind or None,
         "subject": notice.subject or None,
         "severity": notice.severity or None,
-        "value": notice.value if notice.value is not None and abs(notice.value) != float("inf") else None,
+        "value": notice.value if notice.value is not None and math.isfinite(notice.value) else None,
         "labels": dict(notice.labels),
         "annotations": dict(notice.annotations),
         "fingerprint": fingerprint(notice.labels),

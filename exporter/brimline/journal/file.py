@@ -133,7 +133,10 @@ def _connected(path: Path, *, check: bool) -> sqlite3.Connection:
     except OSError as error:
         said = (error.strerror or str(error)).lower()
         raise JournalError(f"{path}: {said}; look at its owner and mode, or write another storage.path") from None
-    connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    try:
+        connection = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    except sqlite3.Error as error:  # it opens the file at once
+        raise JournalError(sentence(path, error)) from None
     try:
         _prepare(connection, check=check)
     except sqlite3.Error as error:

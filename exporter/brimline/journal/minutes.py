@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
+from itertools import groupby
 from operator import add
 from typing import Final
 
 from brimline.errors import JournalError
 from brimline.journal.history import Sample, sample
 from brimline.journal.hours import Hours, Key
-from brimline.journal.packing import FIELDS, MINUTES, NOTHING, Words, pages, unpack, words
+from brimline.journal.packing import FIELDS, MINUTES, NOTHING, PAGE, Words, pages, unpack, words
 from brimline.journal.reading import Reader
 from brimline.journal.rows import labels_of
 from brimline.journal.writer import Writer
@@ -59,6 +60,24 @@ class _Run:
         self.least = list(least[0]) if len(least) == 1 else list(map(min, *least))
         self.greatest = list(greatest[0]) if len(greatest) == 1 else list(map(max, *greatest))
         self.count += len(ticks)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """One subject over the last hour: minutes since the epoch, oldest first, with what it used and might use then."""
+
+    minutes: tuple[int, ...]
+    used: tuple[int, ...]  # the greatest of each minute, in pages; NOTHING: not known
+    limit: tuple[int, ...]
+
+    def points(self) -> Iterator[tuple[int, int | None, int | None]]:
+        """Yield wall time, used and limit in bytes."""
+        for minute, used, limit in zip(self.minutes, self.used, self.limit, strict=True):
+            yield (
+                minute * _SECONDS,
+                None if used == NOTHING else used * PAGE,
+                None if limit == NOTHING else limit * PAGE,
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +142,22 @@ class Minutes:
             if (place := frame.places.get(key)) is not None
         )
 
+    def hour(self) -> dict[Key, Trace]:
+        """Return the last hour of everybody: cheaper than to ask for each, since columns are turned as a whole."""
+        found: dict[Key, Trace] = {}
+        for _, run in groupby(tuple(self._frames), key=lambda frame: id(frame.places)):
+            frames = list(run)
+            minutes = tuple([frame.minute for frame in frames])
+            used, limit = (
+                list(zip(*(frame.fields[measure * 3 + 2] for frame in frames), strict=True))
+                for measure in (Measure.USED, Measure.LIMIT)
+            )
+            for key, place in frames[0].places.items():
+                more = Trace(minutes, used[place], limit[place])
+                known = found.get(key)
+                found[key] = more if known is None else _joined(known, more)
+        return found
+
     def save(self) -> None:
         """Write the minute that is under way: before the process ends."""
         self._close()
@@ -141,6 +176,10 @@ class Minutes:
             self._hours.write(connection, minute, tuple(frame.places), frame.fields)
 
         self._writer.post(job)
+
+
+def _joined(first: Trace, then: Trace) -> Trace:
+    return Trace(first.minutes + then.minutes, first.used + then.used, first.limit + then.limit)
 
 
 def _frame(minute: int, runs: Sequence[_Run], before: Sequence[_Frame]) -> _Frame:

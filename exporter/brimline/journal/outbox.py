@@ -38,6 +38,11 @@ class _Held:
     state: str
     changed: float  # wall time
 
+    def jumped(self, now: Now) -> float:
+        """Return by how much the wall clock was set since it changed."""
+        then = self.due - max(0.0, self.message.next_at - self.changed)  # mono
+        return now.wall - self.changed - (now.mono - then)
+
     def row(self, boot: str) -> tuple[object, ...]:
         m = self.message
         names = clean(m.id), clean(m.target), clean(m.kind)
@@ -52,6 +57,7 @@ class OutboxTable:
         self._writer, self._reader, self._clock, self._boot = writer, reader, clock, boot
         self._queued: dict[str, dict[str, _Held]] = {}  # target -> id, oldest first
         self._over: dict[str, _Held] = {}  # without their bodies
+        self._counts = {DELIVERED: 0, DEAD: 0}  # of what is over: asked for in every tick
         self._targets: dict[str, str] = {}  # of what is queued
         self._pending: Pending[str, _Held | None] = Pending(writer, self._write)
         self._swept = clock.now().mono
@@ -62,8 +68,10 @@ class OutboxTable:
         rows = self._reader.rows(f"{_SELECT} FROM outbox ORDER BY seq")
         for message_id, target, kind, body, created, state, tries, next_at, next_mono, boot, changed, error in rows:
             message = Message(message_id, target, kind, bytes(body), created, tries, next_at, error)
-            due = next_mono if boot == self._boot and boot else now.mono + min(next_at - now.wall, _LONGEST_WAIT)
-            self._keep(_Held(message, due, state, changed))
+            if boot == self._boot and boot:
+                self._keep(_rebased(_Held(message, next_mono, state, changed), now))
+            else:
+                self._keep(_Held(message, now.mono + min(next_at - now.wall, _LONGEST_WAIT), state, changed))
 
     def save_again(self) -> None:
         """Write what is queued into a file that was opened anew: it may be another one."""
@@ -106,7 +114,8 @@ class OutboxTable:
         """Try it again from then on, and count the try."""
         if (target := self._targets.get(message_id)) is None:
             return
-        now, old = self._clock.now(), self._queued[target][message_id]
+        now = self._clock.now()
+        old = _rebased(self._queued[target][message_id], now)
         message = replace(old.message, tries=old.message.tries + 1, next_at=at, error=error)
         held = _Held(message, now.mono + max(0.0, at - now.wall), QUEUED, now.wall)
         self._queued[target][message_id] = held
@@ -114,10 +123,7 @@ class OutboxTable:
 
     def counts(self) -> Mapping[str, int]:
         """Return how many there are in each state; what was delivered is counted for a day."""
-        found = {QUEUED: len(self._targets), DELIVERED: 0, DEAD: 0}
-        for held in self._over.values():
-            found[held.state] += 1
-        return found
+        return {QUEUED: len(self._targets), **self._counts}
 
     def _keep(self, held: _Held) -> None:
         message = held.message
@@ -125,7 +131,12 @@ class OutboxTable:
             self._queued.setdefault(message.target, {})[message.id] = held
             self._targets[message.id] = message.target
         else:
-            self._over[message.id] = held
+            self._put_away(held)
+
+    def _put_away(self, held: _Held) -> None:
+        if held.message.id not in self._over:
+            self._counts[held.state] += 1
+        self._over[held.message.id] = replace(held, message=replace(held.message, body=b""))
 
     def _end(self, message_id: str, state: str, error: str) -> None:
         if (target := self._targets.pop(message_id, None)) is None:
@@ -136,7 +147,7 @@ class OutboxTable:
             del self._queued[target]
         body = b"" if state == DELIVERED else old.body
         held = _Held(replace(old, body=body, tries=old.tries + 1, error=error), now.mono, state, now.wall)
-        self._over[message_id] = replace(held, message=replace(held.message, body=b""))
+        self._put_away(held)
         self._pending.put([(message_id, held)])
 
     def _sweep(self, now: Now) -> None:
@@ -145,7 +156,7 @@ class OutboxTable:
         self._swept = now.mono
         old = [key for key, held in self._over.items() if now.wall - held.changed > _KEPT[held.state]]
         for key in old:
-            del self._over[key]
+            self._counts[self._over.pop(key).state] -= 1
         self._pending.put((key, None) for key in old)
 
     def _write(self, connection: sqlite3.Connection, changes: Sequence[tuple[str, _Held | None]]) -> None:
@@ -155,7 +166,14 @@ class OutboxTable:
         kept = [held for _, held in changes if held is not None]
         connection.executemany(_INSERT, [held.row(self._boot) for held in kept])
         connection.executemany(
-            "UPDATE outbox SET state = ?, body = ?, tries = ?, next_at = ?, next_mono = ?, boot = ?, changed = ?, "
-            "error = ? WHERE id = ?",
-            [(held.state, held.message.body, *held.row(self._boot)[6:], clean(held.message.id)) for held in kept],
+            "UPDATE outbox SET body = ?, created = ?, state = ?, tries = ?, next_at = ?, next_mono = ?, boot = ?, "
+            "changed = ?, error = ? WHERE id = ?",
+            [(*held.row(self._boot)[3:], clean(held.message.id)) for held in kept],
         )
+
+
+def _rebased(held: _Held, now: Now) -> _Held:
+    """Return the same by the wall clock of now: ages are counted over a jump of it, in another life too."""
+    jumped, message = held.jumped(now), held.message
+    moved = replace(message, created=message.created + jumped, next_at=message.next_at + jumped)
+    return replace(held, message=moved, changed=held.changed + jumped)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
 from brimline.deeds import Decision, Deed, EntryKind, Fate, Ledger, Outcome
 from brimline.journal import told
 from brimline.journal.reading import Reader
-from brimline.journal.rows import SELECT, line
+from brimline.journal.rows import SELECT, Line, lines
 from brimline.model import Now
 
 DAY: Final = 86_400.0
@@ -30,7 +31,10 @@ _LAST_DAY: Final = f"{SELECT} WHERE kind IN ({_KINDS}) AND {YOUNG} ORDER BY seq"
 _OPEN: Final = f"{SELECT} WHERE {OPEN} ORDER BY seq"
 _INTENT: Final = f"{SELECT} WHERE kind = 'intent' AND decision_id = ? LIMIT 1"
 _STARTED: Final = "(SELECT coalesce(max(seq), 0) FROM lines WHERE kind = 'note' AND text = :text)"
-_LAST_LIFE: Final = f"{SELECT} WHERE kind = 'outcome' AND seq > {_STARTED} ORDER BY seq"
+_UNTOLD: Final = 3600.0  # seconds before its last line: older ones were told, and the outbox forgets in a day
+_OPENED: Final = "(SELECT value FROM state WHERE key = 'opened')"  # lines from then on are this life's
+_ENDED: Final = f"coalesce((SELECT wall FROM lines WHERE wall < {_OPENED} ORDER BY seq DESC LIMIT 1), 0)"  # noqa: S608 - our own clause
+_LAST_LIFE: Final = f"{SELECT} WHERE kind = 'outcome' AND seq > {_STARTED} AND wall >= {_ENDED} - :untold ORDER BY seq"
 
 
 def since(now: Now, boot: str, seconds: float = DAY) -> dict[str, Any]:
@@ -43,8 +47,10 @@ def ledger(reader: Reader, now: Now, boot: str) -> Ledger:
     rows = reader.rows(_OPEN) + reader.rows(_LAST_DAY, since(now, boot))
     deeds: dict[str, Deed] = {}
     resumed: dict[str, float] = {}
-    lines = sorted(map(line, rows), key=lambda written: (written.entry.kind is not EntryKind.INTENT, written.entry.seq))
-    for written in lines:  # intents first: one that prune wrote anew stands behind its outcome
+    # Intents first: one that prune wrote anew stands behind its outcome.
+    known = sorted(lines(rows), key=lambda written: (written.entry.kind is not EntryKind.INTENT, written.entry.seq))
+
+    def take(written: Line) -> None:
         entry = written.seen(now, boot)
         match entry.kind:
             case EntryKind.INTENT:
@@ -59,27 +65,38 @@ def ledger(reader: Reader, now: Now, boot: str) -> Ledger:
                 resumed[str(entry.facts.get("glob") or "")] = entry.at.mono
             case _:  # of a deed that is a day old
                 pass
+
+    _each(known, take)
     return Ledger(tuple(sorted(deeds.values(), key=lambda deed: (deed.began, deed.id))), resumed)
 
 
 def open_intents(reader: Reader, now: Now, boot: str) -> Sequence[Decision]:
     """Return what was begun and not concluded, oldest first, whenever that was."""
     found: dict[str, Decision] = {}
-    for row in reader.rows(_OPEN):
-        written = line(row)
+
+    def take(written: Line) -> None:
         decision = told.decision_of(written.seen(now, boot), written.entry)
         found.setdefault(decision.id, decision)
+
+    _each(lines(reader.rows(_OPEN)), take)
     return tuple(sorted(found.values(), key=lambda decision: (decision.at.mono, decision.id)))
 
 
 def last_life(reader: Reader, now: Now, boot: str) -> Sequence[tuple[Decision, Outcome, Fate]]:
-    """Return what was concluded since the last daemon started: whoever died may not have told of all of it."""
+    """Return what the last daemon concluded at its end: whoever died may not have told of all of it."""
     found = []
-    for row in reader.rows(_LAST_LIFE, {"text": told.STARTED}):
-        written = line(row)
-        entry = written.seen(now, boot)
-        if (intent := next(iter(reader.rows(_INTENT, (entry.decision_id,))), None)) is not None:
-            begun = line(intent)
+
+    def take(written: Line) -> None:
+        for begun in lines(reader.rows(_INTENT, (written.entry.decision_id,))):
             decision = told.decision_of(begun.seen(now, boot), begun.entry)
             found.append((decision, *told.outcome_of(written.entry)))
+
+    _each(lines(reader.rows(_LAST_LIFE, {"text": told.STARTED, "untold": _UNTOLD})), take)
     return found
+
+
+def _each(known: Iterable[Line], take: Callable[[Line], None]) -> None:
+    """Take each line in; one that says what nobody understands, damaged or of another version, costs only itself."""
+    for written in known:
+        with suppress(ValueError, KeyError, TypeError):
+            take(written)

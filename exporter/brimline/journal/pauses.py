@@ -9,12 +9,14 @@ from brimline.deeds import Entry, EntryKind, Pause, Request
 from brimline.errors import JournalError
 from brimline.journal import told
 from brimline.journal.reading import Reader
-from brimline.journal.rows import SELECT, Line, line
+from brimline.journal.rows import SELECT, Line, lines
 from brimline.model import Clock, Now
 
 STALE_SECONDS: Final = 60.0  # a request that met no daemon for so long is not done any more
 CARRIED: Final = "carried"  # fact of a line that prune wrote anew: the number it had; it says nothing new
-_ASKED: Final = f"{SELECT} WHERE kind IN ('paused', 'resumed', 'requested') AND seq > ? ORDER BY seq"
+# The plus keeps SQLite from the index by kind: it would go through all that was ever asked for, at every look.
+_ASKED: Final = f"{SELECT} WHERE +kind IN ('paused', 'resumed', 'requested') AND seq > ? ORDER BY seq"
+_REMEMBERED: Final = 10_000  # requests; more than the file can hold that were not taken yet
 
 
 class Pauses:
@@ -66,7 +68,7 @@ class Asked:
         self._requests: list[Request] = []
         self._read = 0  # the last line that was read
         self._begin = 0  # requests up to this line were taken by an earlier life
-        self._handed: set[str] = set()  # ids; the file may have been opened anew before that was written
+        self._handed: dict[str, None] = {}  # ids; the file may have been opened anew before that was written
         self._resumed: list[str] = []
         self._heard: set[tuple[str, float]] = set()  # what was resumed, and when
         self._started = False
@@ -89,7 +91,7 @@ class Asked:
 
     def taken_already(self, request: Request) -> None:
         """Leave this request out: whoever wrote it sees to it."""
-        self._handed.add(request.id)
+        self._keep(request)
 
     def pauses(self) -> tuple[Pause, ...]:
         """Return the pauses in force; where the file cannot be read, those known last."""
@@ -101,7 +103,8 @@ class Asked:
         self._follow()
         found, self._requests = tuple(self._requests), []
         if found:
-            self._handed.update(request.id for request in found)
+            for request in found:
+                self._keep(request)
             self._taken(self._read)
         return found
 
@@ -120,8 +123,7 @@ class Asked:
 
     def _look(self) -> list[tuple[Request, float]]:
         now, found = self._clock.now(), []
-        for row in self._reader.rows(_ASKED, (self._read,)):
-            written = line(row)
+        for written in lines(self._reader.rows(_ASKED, (self._read,))):
             self._read = written.entry.seq
             if written.entry.kind is not EntryKind.REQUESTED:
                 self._hear(written)
@@ -133,6 +135,11 @@ class Asked:
             elif self._read > self._begin:
                 found.append((request, now.mono - written.seen(now, self._boot).at.mono))
         return found
+
+    def _keep(self, request: Request) -> None:
+        self._handed[request.id] = None
+        if len(self._handed) > _REMEMBERED:
+            del self._handed[next(iter(self._handed))]
 
     def _hear(self, written: Line) -> None:
         glob = str(written.entry.facts.get("glob") or "")

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from brimline.deeds import Entry, EntryKind
 from brimline.journal.appending import append, append_row
 from brimline.journal.options import StorageOptions
 from brimline.journal.past import OPEN, REMEMBERED, YOUNG, since
 from brimline.journal.pauses import CARRIED, Pauses
-from brimline.journal.rows import COLUMNS, SELECT, line
+from brimline.journal.rows import COLUMNS, SELECT, Row, lines
 from brimline.model import Now
 
 STEP: Final = 5000  # lines that one transaction removes: others wait for it
@@ -37,9 +38,12 @@ def prune(connection: sqlite3.Connection, options: StorageOptions, now: Now, boo
     if used(connection) > options.max_size * _SHARE:
         cut = max(cut, first + (last - first) // 8)
     cut = min(cut, first + STEP - 1, last)
-    shorter = int(cut - first + 1 - _remove(connection, first, cut, now, boot)) if cut >= first else 0
+    old = range(first, cut + 1)
+    meant = _meant(connection, cut, now, boot) if old else ()
+    if old:
+        _remove(connection, meant, old, now, boot)
     _give_back(connection)
-    return shorter
+    return max(0, len(old) - len(meant) - 1)  # 0 where all of it still counts: going on would only turn it round
 
 
 def used(connection: sqlite3.Connection) -> int:
@@ -60,11 +64,11 @@ def _give_back(connection: sqlite3.Connection) -> None:
         connection.execute("PRAGMA incremental_vacuum(1)")
 
 
-def _remove(connection: sqlite3.Connection, first: int, through: int, now: Now, boot: str) -> int:
-    """Remove the lines up to `through`; return how many were written in their place."""
-    meant = _meant(connection, through, now, boot)
+def _remove(connection: sqlite3.Connection, meant: Sequence[Row], old: range, now: Now, boot: str) -> None:
+    """Remove these lines, and write anew at the end what of them is meant to stay."""
+    through = old[-1]
     (last,) = connection.execute("SELECT hash FROM lines WHERE seq = ?", (through,)).fetchone()
-    count = through - first + 1
+    count = len(old)
     facts: dict[str, str | int | float | bool | None] = {"removed": count, "through": through}
     facts["hash"] = bytes(last).hex()
     text = f"{count} older line{'s' if count != 1 else ''} removed, through line {through}"
@@ -76,15 +80,14 @@ def _remove(connection: sqlite3.Connection, first: int, through: int, now: Now, 
         columns[_FACTS - 1] = json.dumps(known, ensure_ascii=False, separators=(",", ":"), sort_keys=True)
         append_row(connection, tuple(columns))
     connection.execute("DELETE FROM lines WHERE seq <= ?", (through,))
-    return len(meant) + 1
 
 
-def _meant(connection: sqlite3.Connection, through: int, now: Now, boot: str) -> list[tuple[Any, ...]]:
+def _meant(connection: sqlite3.Connection, through: int, now: Now, boot: str) -> list[Row]:
     """Return the lines up to `through` that still count: the ledger's, open intents, pauses in force."""
     rows = connection.execute(_MEANT, {"through": through, **since(now, boot)}).fetchall()
     pauses = Pauses()
-    for row in connection.execute(_PAUSES):
-        pauses.take(line(row))
+    for written in lines(connection.execute(_PAUSES)):
+        pauses.take(written)
     lasting = pauses.lines(now, boot)
     rows += [row for row in connection.execute(_PAUSES) if row[0] <= through and row[0] in lasting]
     return sorted(rows, key=lambda row: int(row[0]))

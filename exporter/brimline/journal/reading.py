@@ -19,9 +19,12 @@ _BUSY_SECONDS: Final = 0.25
 def open_reading(directory: Path) -> sqlite3.Connection:
     """Return a read-only connection to the journal in this directory."""
     path = directory / NAME
-    if not path.exists():
-        raise JournalError(f"{path}: there is no journal; write where it is with --storage.path")
-    mode = "mode=ro&immutable=1" if os.statvfs(path).f_flag & os.ST_RDONLY else "mode=ro"
+    try:
+        mode = "mode=ro&immutable=1" if os.statvfs(path).f_flag & os.ST_RDONLY else "mode=ro"
+    except (FileNotFoundError, NotADirectoryError):
+        raise JournalError(f"{path}: there is no journal; write where it is with --storage.path") from None
+    except OSError as error:
+        raise JournalError(f"{path}: {(error.strerror or str(error)).lower()}") from None
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(

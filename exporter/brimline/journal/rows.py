@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -69,11 +70,20 @@ def columns(entry: Entry, boot: str) -> Row:
 
 
 def line(row: Sequence[Any]) -> Line:
-    """Return the line of a row of SELECT; what cannot be read in it is left out."""
+    """Return the line of a row of SELECT; raises ValueError or TypeError where it cannot be read."""
     seq, wall, boot, mono, kind, subject_kind, name, labels, uid, action, decision_id, text, facts, *_ = row
     subject = None if subject_kind is None else Subject(Kind(subject_kind), name, labels_of(labels), uid)
-    entry = Entry(EntryKind(kind), Now(wall, mono), text, subject, action, decision_id, json.loads(facts), seq)
+    entry = Entry(EntryKind(kind), Now(wall, mono), text, subject, action, decision_id, dict(json.loads(facts)), seq)
     return Line(entry, boot)
+
+
+def lines(rows: Iterable[Sequence[Any]]) -> list[Line]:
+    """Return the lines of rows; one that cannot be read, damaged or of another version, is left out."""
+    found = []
+    for row in rows:
+        with suppress(ValueError, TypeError):
+            found.append(line(row))
+    return found
 
 
 def labels_text(labels: Sequence[str]) -> str:

@@ -11,11 +11,13 @@ from typing import Final
 
 from brimline.deeds import Decision, Entry, EntryKind, Fate, Ledger, Outcome, Pause, Request
 from brimline.errors import JournalError
-from brimline.journal import past, told
+from brimline.journal import lines, past, told
 from brimline.journal.alerts import Alerts
 from brimline.journal.appending import append
 from brimline.journal.file import NAME, Lock, make_directory, open_checked, sentence
-from brimline.journal.minutes import Measure, Minutes
+from brimline.journal.history import Sample
+from brimline.journal.hours import Key
+from brimline.journal.minutes import Measure, Minutes, Trace
 from brimline.journal.options import StorageOptions
 from brimline.journal.outbox import OutboxTable
 from brimline.journal.pauses import Asked
@@ -25,7 +27,7 @@ from brimline.journal.reading import Reader
 from brimline.journal.tallies import Tallies
 from brimline.journal.texts import Texts
 from brimline.journal.writer import RETRY_SECONDS, Trouble, Writer
-from brimline.model import Clock, Metric, Now
+from brimline.model import Clock, Metric, Now, Subject
 
 _TAKEN: Final = "taken"
 _SAMPLES_SHARE: Final = 2  # half of the room is for samples, the other half for everything else
@@ -145,6 +147,18 @@ class JournalFile:
         """Return what was asked for since the last call; nothing while no answer could be written."""
         self._follow()
         return self._asked.requests() if self.up else ()
+
+    def recent(self, subject: Subject) -> tuple[Sample, ...]:
+        """Return the samples of the last hour, oldest first, whatever the incarnation."""
+        return self.minutes.recent(subject)
+
+    def hour(self) -> dict[Key, Trace]:
+        """Return the last hour of everybody."""
+        return self.minutes.hour()
+
+    def lines(self, wanted: lines.Wanted) -> tuple[Entry, ...]:
+        """Return lines, the newest first; with a connection of its own, so that it may be called in any thread."""
+        return lines.read(self._directory, wanted)
 
     def prune(self) -> None:
         """Let what is too old or too much go: called every tick, it looks every ten minutes."""

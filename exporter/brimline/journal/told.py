@@ -214,8 +214,8 @@ def requested(request: Request, at: Now) -> Entry:
 def request_of(entry: Entry) -> Request:
     """Return what a line asks for."""
     facts = entry.facts
-    name, caller = str(facts.get("name") or ""), str(facts.get("caller") or "")
-    return Request(str(facts["id"]), entry.at.wall, entry.action, name, caller, dry_run=bool(facts.get("dry_run")))
+    known, name, caller = (str(facts.get(fact) or "") for fact in ("id", "name", "caller"))
+    return Request(known, entry.at.wall, entry.action, name, caller, dry_run=bool(facts.get("dry_run")))
 
 
 def unanswered(request: Request, at: Now, why: str) -> Entry:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -60,6 +61,7 @@ class Writer:
         self._queue: SimpleQueue[_Work[Any] | None] = SimpleQueue()
         self._connection: sqlite3.Connection | None = None
         self._lost_now = 0
+        self._again = 0.0  # when to open it again while it is down, by the clock that never jumps
         self._first = threading.Event()
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
 
@@ -121,10 +123,13 @@ class Writer:
                     self._refuse(work, self.why)
 
     def _round(self) -> bool:
-        try:
-            first = self._queue.get(timeout=None if self.up else self._retry)
-        except Empty:
+        wait = None if self.up else self._again - time.monotonic()
+        if wait is not None and wait <= 0:  # however much is handed in meanwhile
             self._open(Trouble(self.why, self._lost_now))
+            return True
+        try:
+            first = self._queue.get(timeout=wait)
+        except Empty:
             return True
         batch = [] if first is None else [first]
         while first is not None and len(batch) < _TOGETHER:
@@ -143,7 +148,7 @@ class Writer:
         try:
             self._connection = self._opening(trouble)
         except JournalError as error:
-            self.why = str(error)
+            self.why, self._again = str(error), time.monotonic() + self._retry
         else:
             self.why, self._lost_now = "", 0
             self.generation += 1
@@ -152,7 +157,7 @@ class Writer:
         self._first.set()
 
     def _close(self, why: str) -> None:
-        self.why = why
+        self.why, self._again = why, time.monotonic() + self._retry
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()

@@ -68,6 +68,12 @@ PAUSED: Final = Metric(
     MetricKind.GAUGE,
     ("glob",),
 )
+OVERPRIVILEGED: Final = Metric(
+    "brimline_docker_overprivileged",
+    "1 where the way to the engine for actions also lets create containers, which is root on the host, else 0.",
+    MetricKind.GAUGE,
+    (),
+)
 METRICS: Final[tuple[Metric, ...]] = (
     DECISIONS,
     ACTIONS,
@@ -79,6 +85,7 @@ METRICS: Final[tuple[Metric, ...]] = (
     OUTBOX,
     JOURNAL_UP,
     PAUSED,
+    OVERPRIVILEGED,
 )
 _BOUNDS: Final = (0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0)
 _NAMED: Final = ("restart", "cleanup", "recycle")  # present from the start: a counter that appears hides its first step
@@ -112,6 +119,7 @@ class Acted(Collector):
 
     def __init__(self) -> None:
         self.journal_up = False
+        self.overprivileged: bool | None = None  # None: not asked, or not answered
         self.pauses: Sequence[Pause] = ()
         self.outbox: Mapping[str, int] = {}
         self._decisions: Counter[tuple[str, str]] = Counter()
@@ -157,6 +165,7 @@ class Acted(Collector):
         yield _gauge(AT, (((key[0], fate, *key[1:]), outcome.ended) for key, (fate, outcome) in last))
         yield _gauge(OUTBOX, (((state,), count) for state, count in sorted(self.outbox.items())))
         yield _gauge(JOURNAL_UP, [((), float(self.journal_up))])
+        yield _gauge(OVERPRIVILEGED, [] if self.overprivileged is None else [((), float(self.overprivileged))])
         globs = {"": 0.0, **{pause.glob: 1.0 for pause in self.pauses}}
         yield _gauge(PAUSED, (((glob,), value) for glob, value in sorted(globs.items())))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
 from brimline.deeds import Verdict
-from brimline.labels import names, protection
-from brimline.model import Kind
+from brimline.labels import names, protection, sanitise
+from brimline.model import Kind, Subject
 from brimline.policy.case import Case
-from brimline.policy.terms import CLEANUP, RESTART, Refusal
+from brimline.policy.terms import CLEANUP, RESTART, Refusal, Terms
 
 RESTART_LABEL: Final = "brimline.restart"
 AUTOHEAL_LABEL: Final = "autoheal"
@@ -49,20 +50,32 @@ def orchestrated(case: Case) -> Refusal | None:
 
 
 def opted_in(case: Case) -> Refusal | None:
-    """Refuse without its owner's leave; a cleanup needs none beyond being configured.
-
-    Its own label comes first, a false one too; then the globs, then autoheal=true where that is honoured.
-    """
-    if case.wish.action == CLEANUP:
+    """Refuse without its owner's leave; a cleanup needs none beyond being configured."""
+    if case.wish.action == CLEANUP or leave(case.wish.subject, case.labels, case.tick.terms):
         return None
     own = case.labels.get(RESTART_LABEL)
     if own is not None:
-        said = f"its label says {RESTART_LABEL}={own}; with {RESTART_LABEL}=true {case.would()}"
-        return None if own.strip().lower() == "true" else (Verdict.NOT_OPTED_IN, said)
-    terms = case.tick.terms
-    allowed = any(fnmatchcase(name, glob) for name in names(case.wish.subject) for glob in terms.allow)
-    if allowed or (terms.honor_autoheal and case.labels.get(AUTOHEAL_LABEL, "").strip().lower() == "true"):
-        return None
+        said = f"its label says {RESTART_LABEL}={sanitise(own)}; with {RESTART_LABEL}=true {case.would()}"
+        return Verdict.NOT_OPTED_IN, said
     if case.wish.subject.kind is Kind.CONTAINER:
         return Verdict.NOT_OPTED_IN, f"with the label {RESTART_LABEL}=true {case.would()}"
     return Verdict.NOT_OPTED_IN, f'with "{case.name}" in actions.restart.allow {case.would()}'
+
+
+def leave(subject: Subject, labels: Mapping[str, str], terms: Terms) -> str:
+    """Say by what its owner gives leave; empty where nothing does.
+
+    Its own label comes first, a false one too; then the globs, then autoheal=true where that is honoured.
+    """
+    own = labels.get(RESTART_LABEL)
+    if own is not None:
+        return f"its label says {RESTART_LABEL}={own}" if own.strip().lower() == "true" else ""
+    called = names(subject)
+    glob = next((glob for glob in terms.allow if any(fnmatchcase(name, glob) for name in called)), None)
+    if glob is not None:
+        return f'"{glob}" stands in actions.restart.allow'
+    heals = terms.honor_autoheal and labels.get(AUTOHEAL_LABEL, "").strip().lower() == "true"
+    return f"its label says {AUTOHEAL_LABEL}=true" if heals else ""
+
+
+CHECKS: Final = (protected, orchestrated, opted_in)  # in the order of their weight

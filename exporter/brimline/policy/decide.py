@@ -32,9 +32,7 @@ def _for_real(case: Case) -> Refusal | None:
 CHECKS: Final[tuple[Check, ...]] = (
     readiness.seen,
     consent.configured,
-    consent.protected,
-    consent.orchestrated,
-    consent.opted_in,
+    *consent.CHECKS,
     pauses.paused,
     readiness.idle,  # before what an action under way makes of its subject: stopped, not measured, just started
     readiness.running,
