@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from brimline.config import Config
 from brimline.policy.guarded import Endpoint, Guarded, own_ids
 
 ALERTMANAGER: Final = "Alertmanager"
@@ -17,10 +18,12 @@ PROXY: Final = "the Docker socket proxy"
 _PORTS: Final = {"http": 80, "https": 443, "tcp": 2375}
 
 
-def guarded(alertmanagers: Iterable[str], engines: Iterable[str | None], procfs: str) -> Guarded:
+def leans_on(config: Config, environ: Mapping[str, str]) -> Guarded:
     """Return what Brimline leans on, as far as names alone tell."""
-    found = [*_leading(ALERTMANAGER, alertmanagers), *_leading(PROXY, [host for host in engines if host])]
-    return Guarded(_own(procfs), tuple(found))
+    docker = config.sources.docker
+    engines = [host for host in (docker.host, docker.action_host, environ.get("DOCKER_HOST")) if host]
+    found = [*_leading(ALERTMANAGER, config.notify.alertmanagers), *_leading(PROXY, engines)]
+    return Guarded(_own(config.path.procfs), tuple(found))
 
 
 def resolved(found: Guarded) -> Guarded:
@@ -30,14 +33,14 @@ def resolved(found: Guarded) -> Guarded:
 
 def _leading(what: str, addresses: Iterable[str]) -> Iterator[Endpoint]:
     for address in addresses:
-        parts = urlsplit(address)
-        if parts.scheme in _PORTS and parts.hostname:
-            port = parts.port or _PORTS[parts.scheme]
-            yield Endpoint(what, parts.hostname, port)
+        with suppress(ValueError):  # no address, or no port: whoever connects says so
+            parts = urlsplit(address)
+            if parts.scheme in _PORTS and parts.hostname:
+                yield Endpoint(what, parts.hostname, parts.port or _PORTS[parts.scheme])
 
 
 def _addresses(host: str, port: int) -> tuple[str, ...]:
-    with suppress(OSError):
+    with suppress(OSError, UnicodeError):  # the latter: no name at all, such as one with an empty part
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         return tuple(dict.fromkeys(str(address[0]) for *_, address in found))
     return ()

@@ -10,6 +10,7 @@ from brimline.model import (
     Alert,
     AlertKey,
     Column,
+    Container,
     Diagnosis,
     Kind,
     Level,
@@ -93,6 +94,7 @@ class Scene:
     diagnoses: dict[Subject, Diagnosis] = field(default_factory=dict)
     levels: dict[Subject, tuple[float, float]] = field(default_factory=dict)
     default_levels: tuple[float, float] = (0.80, 0.85)
+    containers: dict[Subject, Container] = field(default_factory=dict)
 
     def memory(self, subject: Subject, used: float, limit: float, **more: float) -> Scene:
         """Add a subject that uses so much of its limit."""
@@ -121,7 +123,9 @@ class Scene:
                 columns.append(Column(metric, (subject,), [value]))
         own = [(kind, {s: v for s, v in self.levels.items() if s.kind is kind}) for kind in KINDS]
         columns += [thresholds(kind, levels) for kind, levels in own if levels]
-        report = SourceReport("test", tuple(columns), 0.0, failed=self.failed, chains=self.chains)
+        report = SourceReport(
+            "test", tuple(columns), 0.0, failed=self.failed, chains=self.chains, containers=self.containers or None
+        )
         derived = SourceReport("derived", (), diagnoses=self.diagnoses)
         up = SourceStatus("test", up=True, seconds=0.0, error=None, errors_total=0, info={})
         snapshot = Snapshot(Now(1_700_000_000.0, 1.0), (report, derived))

@@ -316,7 +316,7 @@ class FakeDocker:
             "Labels": record["Config"]["Labels"],
             "State": record["State"]["Status"],
             "Status": "Up 5 minutes",
-            "HostConfig": {"NetworkMode": record["HostConfig"]["NetworkMode"]},
+            "HostConfig": {"NetworkMode": record["HostConfig"].get("NetworkMode", "default")},
         }
 
     def stats(self, container_id: str) -> dict[str, Any]:

@@ -9,14 +9,23 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brimline.cli import explain as verb
-from brimline.cli.verdict import verdict
 from brimline.config import Config
 from brimline.model import Diagnosis, Level, Phase, Subject
 from brimline.standing import Measures, rows
+from brimline.verdict import verdict
 from brimline.view import View
+from fakes import FakeClock
 from unit.cli_views import GIB, HOST, MIB, Scene, alert, cgroup, container, group
+from unit.journals import opened
 
 WHISPER = container("shop-whisper-1", "shop", "whisper")
+UNKNOWN = [
+    "actions:",
+    "  restart      not known: the engine does not tell of it at present",
+    '  cleanup      it has no cleanup: label it brimline.cleanup=":PORT/PATH", name',
+    "               it under actions.cleanup, or install brimline.hook in its workers",
+]
+NOTHING = [*UNKNOWN[:2], "  cleanup      not known: it is not measured at present"]
 
 
 class Run(Protocol):
@@ -28,10 +37,12 @@ class Run(Protocol):
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     file = tmp_path / "brimline.yml"
-    file.touch()
+    with opened(tmp_path, FakeClock()):
+        file.write_text(f"storage: {{path: {tmp_path}}}\n")
 
     def call(scene: Scene, name: str) -> Result:
-        async def observe(_: Config) -> View:
+        async def observe(_: Config, also: object) -> View:
+            assert also is not None
             return scene.view()
 
         monkeypatch.setattr(verb, "observe", observe)
@@ -101,6 +112,8 @@ def test_a_container_in_full(run: Run) -> None:
         "OOM kills    see brimline_container_memory_oom_kills_total of a running Brimline",
         "left         388 MiB can still be allocated",
         "started      2h 5m ago",
+        "",
+        *UNKNOWN,
     ]
     assert result.exit_code == 0
 
@@ -152,7 +165,8 @@ def test_a_container_that_does_not_run_says_so(run: Run, more: dict[str, float],
     scene = weights()
     scene.values[container("dead")] = {"running": 0, **more}
     result = run(scene, "dead")
-    assert (result.exit_code, result.stdout) == (0, f"container/dead\n  It holds no memory: {said}.\n")
+    assert result.stdout.splitlines() == ["container/dead", f"  It holds no memory: {said}.", "", *NOTHING]
+    assert result.exit_code == 0
     assert "did you mean" in run(scene, "dead-1").stderr
 
 
@@ -288,7 +302,7 @@ def test_one_that_does_not_run_or_cannot_be_read_shows_its_alerts(run: Run) -> N
     scene = Scene(failed={WHISPER: "permission denied"})
     scene.values[dead] = {"running": 0}
     scene.alerts = (alert(dead, phase=Phase.FIRING), alert(WHISPER, phase=Phase.FIRING, known=False))
-    assert run(scene, "dead").stdout.splitlines()[2:] == ["  MemoryHigh (critical) firing for 5m, at 91.0 %"]
+    assert run(scene, "dead").stdout.splitlines()[2:4] == ["  MemoryHigh (critical) firing for 5m, at 91.0 %", ""]
     assert run(scene, "whisper").stdout.splitlines()[1:4] == [
         "  Not known: permission denied.",
         "",

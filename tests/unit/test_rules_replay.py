@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from brimline.cli.replay_journal import memory_of
 from brimline.cli.rules_replay import replay_ as verb
+from brimline.daemon import _REMEMBERED
+from brimline.model import Column, Kind, Snapshot, SourceReport, Subject
+from brimline.sources import cgroup, process
+from fakes import FakeClock, container
 from unit.fake_prometheus import prometheus
+from unit.journals import opened
 
 RULES = """
 groups:
@@ -139,9 +146,12 @@ def test_mistakes_in_a_csv(tmp_path: Path, text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "either --csv FILE or --prometheus URL"),
-        (["--csv", "a", "--prometheus", "b"], "either --csv FILE or --prometheus URL"),
-        (["--journal"], "there is no journal yet to read"),
+        ([], "one of --csv FILE, --prometheus URL and --journal"),
+        (["--csv", "a", "--prometheus", "b"], "one of --csv FILE, --prometheus URL and --journal"),
+        (["--csv", "a", "--journal"], "one of --csv FILE, --prometheus URL and --journal"),
+        (["--journal", "--storage.path", "/nowhere"], "/nowhere/journal.sqlite: there is no journal"),
+        (["--journal", "--step", "30s"], "--step means nothing with --journal"),
+        (["--journal", "--limit", "1GiB"], "--limit means nothing with --journal"),
         (["--csv", "a", "--range", "14d"], "--range means nothing with --csv"),
         (["--prometheus", "a", "--limit", "1GiB"], "--limit means nothing with --prometheus"),
         (["--prometheus", "ftp://a"], '"ftp://a" is no address'),
@@ -154,6 +164,54 @@ def test_wrong_flags(tmp_path: Path, arguments: list[str], said: str) -> None:
     done = replay(tmp_path, *arguments)
     assert done.exit_code in {1, 2}
     assert said in done.output
+
+
+MIB = 1 << 20
+LEAKY = container("leaky", "c1@5", ("shop", "leaky"))
+FREE = container("free", "c2@5")
+BOT = Subject(Kind.PROCESS, "bot", ("bot",), "1@1")
+
+
+def remembered(directory: Path, minutes: int, used: Callable[[int], int]) -> FakeClock:
+    """Write a journal of some minutes: one leaks, one has no limit, one is a group without PSS."""
+    clock = FakeClock()
+    clock.wall = float(START)
+    with opened(directory, clock, measures=_REMEMBERED) as journal:
+        for minute in range(minutes):
+            for tick in range(4):
+                held = used(minute) - tick * MIB  # the first of each minute is its greatest
+                columns = (
+                    Column(cgroup.MEMORY_USED_BYTES[Kind.CONTAINER], (LEAKY, FREE), [held, 900 * MIB]),
+                    Column(cgroup.MEMORY_LIMIT_BYTES[Kind.CONTAINER], (LEAKY, FREE), [100 * MIB, 1000 * MIB]),
+                    Column(process.MEMORY_RSS, (BOT,), [50 * MIB]),
+                    Column(process.MEMORY_LIMIT, (BOT,), [100 * MIB]),
+                )
+                journal.minutes.observe(Snapshot(clock.now(), (SourceReport("cgroup", columns),)))
+                clock.pass_(15)
+    return clock
+
+
+def test_the_journals_own_minutes_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = remembered(tmp_path, 180, lambda minute: (50 + minute // 4) * MIB)
+    monkeypatch.setattr("brimline.cli.rules_replay.time.time", lambda: clock.wall)
+    monkeypatch.setattr("brimline.cli.rules_replay.memory_of", lambda _: 1000.0 * MIB)
+    rules = RULES.replace("memory_used_ratio > 85%", "[memory_used_ratio > 85%, limited == 1]")
+    flags = ("--journal", "--json", f"--storage.path={tmp_path}")
+    story = json.loads(replay(tmp_path, *flags, rules=rules).output)
+    leaky, free, bot = (subject(story, name) for name in ("leaky", "free", "bot"))
+    assert (leaky["samples"], leaky["highest_ratio"]) == (180, 0.94)
+    assert leaky["restarts"] == [START + (36 * 4 + 1) * 60 + 60.0], "at 86 % for half a minute, as minutes tell"
+    assert (free["highest_ratio"], free["restarts"]) == (0.9, []), "it has no limit"
+    assert (bot["highest_ratio"], bot["samples"]) == (0.5, 180)
+    hour = json.loads(replay(tmp_path, *flags, "--range", "1h", rules=rules).output)
+    assert hour["moments"] == 60
+    assert hour["began"] == START + 121 * 60
+
+
+def test_a_limit_is_one_where_the_hosts_memory_is_not_known(tmp_path: Path) -> None:
+    assert memory_of(str(tmp_path)) is None
+    (tmp_path / "meminfo").write_text("MemTotal:       1024 kB\n")
+    assert memory_of(str(tmp_path)) == MIB
 
 
 def test_no_history(tmp_path: Path) -> None:

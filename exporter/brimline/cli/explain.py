@@ -1,16 +1,21 @@
-"""`brimline explain NAME`: every number that is called "used" side by side, the limits, and one sentence."""
+"""`brimline explain NAME`: every number called "used" side by side, the limits, one sentence, and what may be done."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import click
 
 from brimline.app import observe
 from brimline.cli import table
+from brimline.cli.acting import acting
 from brimline.cli.explanation import explanation
 from brimline.cli.flags import config_flags, loaded
+from brimline.cli.reach import Reach
+from brimline.cli.remembered import remember
+from brimline.config import Config
 from brimline.errors import BrimlineError
 from brimline.loading import Value
 from brimline.mistakes import did_you_mean
@@ -38,12 +43,15 @@ def find(every: Sequence[Subject], name: str) -> Subject:
 def explain(name: str, flags: Mapping[str, Value]) -> None:
     """Say what one subject's memory consists of and what limits it.
 
+    Below that stands what Brimline may do about it, and what the journal says was decided and done.
+
     NAME is as in "brimline check": whisper, container/whisper, shop/api, ssh.service, host.
     All flags of "brimline run" work here too.
     """
     config = loaded(flags).config
+    reach = Reach()
     try:
-        view: View = asyncio.run(observe(config))
+        view: View = asyncio.run(observe(config, reach.look))
     except BrimlineError as error:
         raise click.ClickException(str(error)) from None
     measures = Measures(view)
@@ -51,9 +59,15 @@ def explain(name: str, flags: Mapping[str, Value]) -> None:
     idle = {subject: code for subject, code in stopped(measures) if subject not in measured}
     subject = find([*measured, *idle], name)
     if subject in idle:
-        click.echo(f"{qualified(subject)}\n  It holds no memory: {ended(idle[subject])}.")
-        for alert in measures.alerts_of(subject):
-            click.echo(f"  {told(alert, measures.at)}")
-        return
-    for line in explanation(measured[subject], measures, table.width(), colour=table.coloured()):
+        lines = [qualified(subject), f"  It holds no memory: {ended(idle[subject])}."]
+        lines += [f"  {told(alert, measures.at)}" for alert in measures.alerts_of(subject)]
+    else:
+        lines = explanation(measured[subject], measures, table.width(), colour=table.coloured())
+    for line in [*lines, *_acting(subject, view, config, reach)]:
         click.echo(line)
+
+
+def _acting(subject: Subject, view: View, config: Config, reach: Reach) -> list[str]:
+    facts = reach.facts(subject, view, config)
+    section = acting(facts, remember(Path(config.storage.path), subject, facts.at), table.width())
+    return ["", *section] if section else []

@@ -13,6 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from brimline.errors import SourceError
 from brimline.metrics.catalog import by_name
 from brimline.model import SUBJECT_LABELS, Kind, Metric, Subject
+from brimline.offlimits import WHY, leads_to
 from brimline.redaction import hide_secrets
 from brimline.rules.replay import DEATHS, RATIO, Moment
 from brimline.rules.terms import RuleSet
@@ -78,6 +79,8 @@ def _get(url: str, query: Mapping[str, str]) -> list[Any]:
     parts, shown = urlsplit(url), hide_secrets(url)
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise SourceError(f'"{shown}" is no address; write "http://prometheus:9090"')
+    if place := leads_to(parts.hostname):
+        raise SourceError(f"{parts.hostname} leads to {place}, which {WHY}")
     connection = (HTTPSConnection if parts.scheme == "https" else HTTPConnection)(
         parts.hostname, parts.port, timeout=_TIMEOUT
     )

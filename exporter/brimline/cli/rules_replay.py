@@ -4,20 +4,71 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
 
 import click
 
 from brimline import bundled
 from brimline.cli import table
+from brimline.cli.flags import config_flags, loaded
 from brimline.cli.replay_csv import moments_of_csv
+from brimline.cli.replay_journal import Span, memory_of, moments_of_journal
 from brimline.cli.replay_prometheus import Range, moments_of_prometheus
 from brimline.cli.rules_files import load_files, read_files, refusal
 from brimline.cli.table import Cell, Heading
 from brimline.errors import BrimlineError, ConfigError, UnitError
+from brimline.loading import Value
 from brimline.rules.replay import Episode, Moment, Stand, Story, replay
 from brimline.rules.terms import RuleSet
 from brimline.units import format_duration, format_ratio, parse_bytes, parse_duration
+
+_WHERE: Final = "write where the history is: one of --csv FILE, --prometheus URL and --journal"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where history is, as it was written on the command line."""
+
+    csv_file: str | None
+    limit: str | None
+    url: str | None
+    back: str | None
+    step: str | None
+    journal: bool
+    flags: Mapping[str, Value]
+
+    def check(self) -> None:
+        """Refuse none, two, and what means nothing with the one."""
+        given = {"--csv": self.csv_file is not None, "--prometheus": self.url is not None, "--journal": self.journal}
+        if sum(given.values()) != 1:
+            raise click.UsageError(_WHERE)
+        (where,) = (name for name, is_given in given.items() if is_given)
+        means = {
+            "--range": (self.back, {"--prometheus", "--journal"}),
+            "--step": (self.step, {"--prometheus"}),
+            "--limit": (self.limit, {"--csv"}),
+        }
+        for name, (value, places) in means.items():
+            if value is not None and where not in places:
+                raise click.UsageError(f"{name} means nothing with {where}")
+
+    def moments(self, rules: RuleSet) -> Iterable[Moment]:
+        """Return the history, read as it is gone through."""
+        if self.csv_file is not None:
+            return moments_of_csv(self.csv_file, None if self.limit is None else parse_bytes(self.limit))
+        if self.journal:
+            config = loaded(self.flags).config
+            span = Span(time.time(), parse_duration(self.back or "7d"), memory_of(config.path.procfs))
+            return moments_of_journal(Path(config.storage.path), span)
+        spacing = parse_duration(self.step or "30s")
+        if not spacing:
+            raise UnitError(f'--step: "{self.step}" is no step; write one above 0s, such as "30s"')
+        return moments_of_prometheus(
+            str(self.url), Range(time.time(), parse_duration(self.back or "14d"), spacing), rules
+        )
 
 
 @click.command("replay")
@@ -25,37 +76,24 @@ from brimline.units import format_duration, format_ratio, parse_bytes, parse_dur
 @click.option("--csv", "csv_file", metavar="FILE", help="Read history from a CSV: time,name,ratio or time,name,bytes.")
 @click.option("--limit", metavar="SIZE", help="The limit of a CSV of bytes without a limit column, such as 4GiB.")
 @click.option("--prometheus", "url", metavar="URL", help="Read history from a Prometheus that scraped Brimline.")
-@click.option("--range", "back", metavar="DURATION", help="How far back to ask Prometheus.  [default: 14d]")
-@click.option("--step", metavar="DURATION", help="Seconds between two samples of it.  [default: 30s]")
-@click.option("--journal", is_flag=True, help="Read history from the journal.")
+@click.option("--range", "back", metavar="DURATION", help="How far back.  [default: 14d; --journal: 7d]")
+@click.option("--step", metavar="DURATION", help="Seconds between two samples of Prometheus.  [default: 30s]")
+@click.option("--journal", is_flag=True, help="Read history from the journal, which --storage.path names.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def replay_(  # noqa: PLR0913 - one parameter an option
-    *,
-    files: tuple[str, ...],
-    csv_file: str | None,
-    limit: str | None,
-    url: str | None,
-    back: str | None,
-    step: str | None,
-    journal: bool,
-    as_json: bool,
-) -> None:
+@config_flags(hidden=True)
+def replay_(*, files: tuple[str, ...], as_json: bool, **asked: Any) -> None:  # noqa: ANN401 - the fields of Asked
     """Say what the rules in FILEs (the bundled ones by default) would have done on history.
 
     A restart counts once for each time its alert fires, before any budget. It is for nothing where the history shows,
     while the alert fires and for 30 minutes at least, no OOM kill, no restart, no use above 98 %, no loss of more than
-    half, and no end. The levels are those of the rule files; labels of single containers are not known.
+    half, and no end. The levels are those of the rule files; labels of single containers are not known. Of each minute
+    the journal keeps, the greatest use counts.
     """
-    if journal:
-        raise click.UsageError("there is no journal yet to read; write --csv FILE or --prometheus URL")
-    if (csv_file is None) == (url is None):
-        raise click.UsageError("write where the history is: either --csv FILE or --prometheus URL")
-    for given, name, other in ((back, "--range", csv_file), (step, "--step", csv_file), (limit, "--limit", url)):
-        if given is not None and other is not None:
-            raise click.UsageError(f"{name} means nothing with {'--csv' if other is csv_file else '--prometheus'}")
+    history = Asked(**asked)
+    history.check()
     rules = load_files(read_files(files) if files else {bundled.RULES: bundled.text(bundled.RULES)})
     try:
-        story = replay(rules, _moments(rules, csv_file, limit, url, back, step))
+        story = replay(rules, history.moments(rules))
     except ConfigError as error:
         raise refusal(error.problems, {}) from None
     except BrimlineError as error:
@@ -65,17 +103,6 @@ def replay_(  # noqa: PLR0913 - one parameter an option
     else:
         for line in as_text(rules, story, table.width(), colour=table.coloured()):
             click.echo(line)
-
-
-def _moments(  # noqa: PLR0913, PLR0917 - the options that say where history is
-    rules: RuleSet, csv_file: str | None, limit: str | None, url: str | None, back: str | None, step: str | None
-) -> Iterable[Moment]:
-    if csv_file is not None:
-        return moments_of_csv(csv_file, None if limit is None else parse_bytes(limit))
-    spacing = parse_duration(step or "30s")
-    if not spacing:
-        raise UnitError(f'--step: "{step}" is no step; write one above 0s, such as "30s"')
-    return moments_of_prometheus(str(url), Range(time.time(), parse_duration(back or "14d"), spacing), rules)
 
 
 def as_text(rules: RuleSet, story: Story, room: int, *, colour: bool) -> Iterator[str]:
