@@ -81,12 +81,14 @@ class _Server:
 
 
 class Prometheus(_Server):
-    """A Prometheus that scrapes one target every `interval`."""
+    """A Prometheus that scrapes one target every `interval`; `job` is more of its scrape config."""
 
-    def __init__(self, target: str, *, interval: str = "1s", rules: str = "", alertmanager: str = "") -> None:
+    def __init__(
+        self, target: str, *, interval: str = "1s", rules: str = "", alertmanager: str = "", **job: object
+    ) -> None:
         settings: dict[str, Any] = {
             "global": {"scrape_interval": interval, "evaluation_interval": interval},
-            "scrape_configs": [{"job_name": "brimline", "static_configs": [{"targets": [target]}]}],
+            "scrape_configs": [{"job_name": "brimline", "static_configs": [{"targets": [target]}], **job}],
             "rule_files": ["rules.yml"] if rules else [],
         }
         if alertmanager:
@@ -125,12 +127,13 @@ class Prometheus(_Server):
 
 
 class Alertmanager(_Server):
-    """An Alertmanager, without gossip, that sends every alert to `webhook` (or nowhere)."""
+    """An Alertmanager, without gossip, that sends every alert to `webhook` (or nowhere), with the token of a file."""
 
-    def __init__(self, webhook: str = "") -> None:
+    def __init__(self, webhook: str = "", token_file: str = "") -> None:
         receiver: dict[str, Any] = {"name": "test"}
         if webhook:
-            receiver["webhook_configs"] = [{"url": webhook}]
+            authorization = {"authorization": {"credentials_file": token_file}} if token_file else {}
+            receiver["webhook_configs"] = [{"url": webhook, "http_config": authorization}]
         route = {"receiver": "test", "group_wait": "1s", "group_interval": "1s", "group_by": ["..."]}
         super().__init__({"alertmanager.yml": json.dumps({"route": route, "receivers": [receiver]})})
 
@@ -147,3 +150,17 @@ class Alertmanager(_Server):
         """Return the alerts it holds."""
         held: list[dict[str, Any]] = self.get("/api/v2/alerts")
         return held
+
+    def refusals(self) -> int:
+        """Return how many messages its webhook did not take."""
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        name = 'alertmanager_notifications_failed_total{integration="webhook"}'
+        return next(int(line.removeprefix(name)) for line in lines if line.startswith(name))
+
+    def raise_alert(self, labels: dict[str, str], annotations: dict[str, str]) -> None:
+        """Let an alert fire."""
+        body = json.dumps([{"labels": labels, "annotations": annotations}]).encode()
+        request = urllib.request.Request(f"{self.url}/api/v2/alerts", body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=5):
+            pass

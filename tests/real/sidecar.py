@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import ssl
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ from real.places import wait_until
 
 Answer = TypeVar("Answer")
 Series = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+STORAGE = "--storage.path="
 
 
 def _parse(page: str) -> Series:
@@ -30,22 +32,33 @@ def _parse(page: str) -> Series:
 
 
 class Sidecar:
-    """One running Brimline."""
+    """One running Brimline; its journal goes with it, unless a flag says where it is to stay."""
 
-    def __init__(self, *flags: object, environ: Mapping[str, str] | None = None, before: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        *flags: object,
+        environ: Mapping[str, str] | None = None,
+        before: Sequence[str] = (),
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
+        chosen = [str(flag).removeprefix(STORAGE) for flag in flags if str(flag).startswith(STORAGE)]
+        self._own = None if chosen else tempfile.TemporaryDirectory(prefix="brimline-journal-")
+        self.storage = Path(chosen[-1] if self._own is None else self._own.name)
+        run = [sys.executable, "-m", "brimline", "run", "--web.listen-address=127.0.0.1:0"]
         self._process = subprocess.Popen(
-            [*before, sys.executable, "-m", "brimline", "run", "--web.listen-address=127.0.0.1:0", *map(str, flags)],
+            [*before, *run, f"{STORAGE}{self.storage}", *map(str, flags)],
             stderr=self._log,
             stdout=self._log,
             env={**os.environ, **(environ or {})},
         )
         self.pid = self._process.pid
+        self._trust = trust
         self.url = ""
         try:
             wait_until(self._listens, "Brimline listens", 90)
             wait_until(lambda: self.get("/-/ready")[0] == 200, "Brimline's first tick", 90)
-        except (TimeoutError, RuntimeError):
+        except BaseException:
             self.close()
             raise
 
@@ -58,7 +71,7 @@ class Sidecar:
         """Return status and body of a page."""
         request = urllib.request.Request(f"{self.url}{path}", headers=dict(headers or {}))
         try:
-            with urllib.request.urlopen(request, timeout=30) as answer:
+            with urllib.request.urlopen(request, timeout=30, context=self._trust) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as refusal:
             with refusal:
@@ -122,11 +135,13 @@ class Sidecar:
                 self._process.kill()
                 self._process.wait()
         self._log.close()
+        if self._own is not None:
+            self._own.cleanup()
 
     def _listens(self) -> bool:
         if self._process.poll() is not None:
             raise RuntimeError(f"Brimline ended with {self._process.returncode}:\n{self.log()}")
-        found = re.search(r"on (http://127\.0\.0\.1:\d+)/", self.log())
+        found = re.search(r"on (https?://127\.0\.0\.1:\d+)/", self.log())
         if found:
             self.url = found[1]
         return bool(found)

@@ -8,9 +8,10 @@ import tracemalloc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
-from brimline.config import WebConfig
+from brimline.config import Config, WebConfig
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Now, Snapshot
+from brimline.rules.terms import Levels, RuleSet
 from brimline.view import View
 from brimline.web.connections import Connections, Patience, serve
 from brimline.web.routes import make_app
@@ -24,9 +25,13 @@ class Engine:
     """A Face with one page."""
 
     ready = True
+    config = Config()
+    rules = RuleSet((), Levels())
+    past = None
 
     def __init__(self, page: bytes) -> None:
         self.self_metrics = SelfMetrics()
+        self.next_tick = asyncio.Event()
         self.view = View(Snapshot(Now(1, 1), ()), (), 1, 0.0, page)
 
     def fresh(self) -> bool:
@@ -213,7 +218,9 @@ def test_beyond_the_places_all_of_them_busy_a_newcomer_is_turned_away() -> None:
             writer.write(GET)
             await until(lambda: connections.busy == 1)
             reader, _ = await connect()
-            assert await rest(reader) == 0
+            told = await reader.read()
+            assert told.startswith(b"HTTP/1.1 503 ")
+            assert told.endswith(b"\r\n\r\nAll places are taken; try again in a few seconds.\n")
             assert connections.busy == 1
 
     asyncio.run(run())

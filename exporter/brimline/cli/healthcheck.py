@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import Mapping
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from typing import Final
@@ -11,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 import click
 
 _EVERYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - recognised, not bound
+_HERE: Final = frozenset({"127.0.0.1", "::1", "localhost"})
 _OK: Final = 200
 
 
@@ -25,14 +27,24 @@ def default_url(environ: Mapping[str, str]) -> str:
 
 
 def _get(url: SplitResult, seconds: float) -> tuple[int, str]:
-    kind = HTTPSConnection if url.scheme == "https" else HTTPConnection
-    connection = kind(url.hostname or "", url.port, timeout=seconds)
+    host = url.hostname or ""
+    connection: HTTPConnection = HTTPConnection(host, url.port, timeout=seconds)
+    if url.scheme == "https":
+        connection = HTTPSConnection(host, url.port, timeout=seconds, context=_trust(host))
     try:
         connection.request("GET", url.path or "/")
         response = connection.getresponse()
         return response.status, response.read(1000).decode(errors="replace").strip()
     finally:
         connection.close()
+
+
+def _trust(host: str) -> ssl.SSLContext:
+    """Return how a certificate is checked: not on this machine, where nobody stands between and names differ."""
+    context = ssl.create_default_context()
+    if host in _HERE:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 @click.command()

@@ -19,7 +19,7 @@ from brimline.model import Clock
 from brimline.web.alertmanager_webhook import UnreadableError, Wish, parse
 from brimline.web.tokenfile import TokenFile
 
-LARGEST: Final = 1 << 20  # bytes of a body
+LARGEST: Final = 1 << 16  # bytes of a body: more than a hundred alerts
 AGAIN: Final = 300.0  # seconds in which the same alert asks once; Alertmanager's group_interval
 _REMEMBERED: Final = 10_000
 
@@ -41,7 +41,7 @@ class Inbound:
             return refusal
         body = await _body(request)
         if body is None:
-            return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {LARGEST >> 20} MiB.\n")
+            return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {LARGEST >> 10} KiB.\n")
         try:
             receiver, wishes = parse(body)
         except UnreadableError as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -13,10 +12,9 @@ from brimline.web.face import Face
 class Lifecycle:
     """Answers whether Brimline lives, and reads the configuration again when it may."""
 
-    def __init__(self, face: Face, *, reload_allowed: bool, external_url: str | None) -> None:
+    def __init__(self, face: Face, *, reload_allowed: bool) -> None:
         self._face = face
         self._reload_allowed = reload_allowed
-        self._external_host = urlsplit(external_url or "").netloc
 
     async def healthy(self, _: web.Request) -> web.Response:
         """Answer 503 once the loop no longer ticks."""
@@ -30,24 +28,15 @@ class Lifecycle:
             return web.Response(text="Brimline is ready.\n")
         return _unavailable("Brimline is not ready: the first look at everything is still under way.\n")
 
-    async def reload(self, request: web.Request) -> web.Response:
+    async def reload(self, _: web.Request) -> web.Response:
         """Read the configuration again; a bad one changes nothing."""
         if not self._reload_allowed:
             return _forbidden("Reload over HTTP is off; start Brimline with --web.enable-lifecycle, or send SIGHUP.\n")
-        if self._is_cross_site(request):
-            return _forbidden("Reload refused: the request comes from a page of another site.\n")
         problems = await self._face.reload()
         if problems:
             text = "The configuration was not reloaded, the old one stays in force:\n" + "\n".join(problems) + "\n"
             return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text=text)
         return web.Response(text="The configuration was reloaded.\n")
-
-    def _is_cross_site(self, request: web.Request) -> bool:
-        """Tell whether a browser sent this for a page that is not ours; tools send neither header."""
-        if request.headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
-            return True
-        origin = request.headers.get("Origin")
-        return origin is not None and urlsplit(origin).netloc not in {request.host, self._external_host} - {""}
 
 
 def _unavailable(text: str) -> web.Response:
