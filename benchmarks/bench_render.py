@@ -18,9 +18,11 @@ from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
+from brimline.config import Config
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import SUBJECT_LABELS, Column, Kind, Metric, MetricKind, Now, Snapshot, SourceReport, Subject
+from brimline.rules.terms import Levels, RuleSet
 from brimline.view import View
 from brimline.web.exposition import Exposition
 from brimline.web.once import Once
@@ -84,8 +86,13 @@ class Gauges:
 class Cached:
     """The page of a tick as the web answers with it."""
 
+    config = Config()
+    rules = RuleSet((), Levels())
+    past = None
+
     def __init__(self, body: bytes) -> None:
         self.self_metrics = SelfMetrics()
+        self.next_tick = asyncio.Event()
         self.view = View(Snapshot(Now(1e9, 1e3), ()), (), 1, 0.01, body)
         self.ready = True
 

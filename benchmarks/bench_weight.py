@@ -12,6 +12,7 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -52,7 +53,10 @@ def brimline(*flags: str, docker: str | None = None) -> Iterator[Running]:
         port = probe.getsockname()[1]
     command = [str(Path(sys.executable).with_name("brimline")), "run", f"--web.listen-address=127.0.0.1:{port}", *flags]
     command += [f"--sources.docker.host={docker}"] if docker else ["--no-sources.docker.enabled"]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    with (
+        tempfile.TemporaryDirectory(prefix="brimline-journal-") as storage,
+        subprocess.Popen([*command, f"--storage.path={storage}"], stderr=subprocess.DEVNULL) as process,
+    ):
         try:
             time.sleep(SETTLED_SECONDS)
             yield Running(process, port)

@@ -12,16 +12,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from brimline import logs
+from brimline.carrying import Carrying, Counts
 from brimline.config import Config, Loaded
 from brimline.engine import Engine, LoopPoller, SystemClock
 from brimline.errors import BrimlineError, ConfigError
 from brimline.judging import Judging
 from brimline.levels import Override
 from brimline.loading import read_text
+from brimline.members import Members, Scale, below
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import AlertStore, Clock, Source, Target
+from brimline.model import AlertStore, Clock, Kind, Source, Subject, Target
+from brimline.procfs import Procfs
 from brimline.rulefiles import beside, load_rules, read_rules
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.terms import RuleSet
@@ -35,6 +38,7 @@ from brimline.view import View
 
 if TYPE_CHECKING:  # a single look needs neither aiohttp nor SQLite
     from brimline.hand import Hand
+    from brimline.journal.store import JournalFile
 
 _log: Final = logging.getLogger(__name__)
 _WHOLE_SECONDS: Final = 10.0  # how long a single reading waits for Docker's first list
@@ -42,16 +46,18 @@ _HEAD_START_SECONDS: Final = 0.5  # how long the first tick waits for it; ten co
 _READY_SECONDS: Final = 2.0  # how long readiness waits for it after that
 _SWAP_SECONDS: Final = 5.0  # how long the old sources are read on for the sake of a new one's first list
 _LOOK_AGAIN_SECONDS: Final = 30.0  # between two looks of a guest for an engine
+_CARRY_SECONDS: Final = 5.0  # between two writings of what was counted, where anything was
 _GLANCE_SECONDS: Final = 0.25  # between the looks of a single reading
 _GLANCES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
 class Acting:
-    """How an application that acts gets what acts, and where its alerts survive."""
+    """How an application that acts gets what acts, and where its alerts and its counts survive."""
 
     store: AlertStore
     hand: Callable[[Config, RuleSet, Ties], Hand]
+    carrying: Carrying
 
 
 class App:
@@ -72,6 +78,8 @@ class App:
         self._following: asyncio.Task[None] | None = None
         self._looked_at = math.inf  # when the first look at everything was done or given up
         clock = clock or SystemClock()
+        self._carrying = None if acting is None else acting.carrying
+        counts = Counts() if self._carrying is None else self._carrying.counts()
         overrides, period = overrides_of(loaded.config), loaded.config.start_period
         rules = rules_of(loaded)
         self._judging = Judging(
@@ -82,13 +90,15 @@ class App:
             poller=LoopPoller(),
             wake=self._wake,
             environ=environ,
-            kills=OomLedger(),
+            kills=OomLedger(counts.kills, clock.now().mono),
+            restarts=counts.restarts,
             interval=lambda: self._loaded.config.interval,
             levels=self._judging.in_force,
         )
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)
+        self._scale = Scale(Procfs(loaded.config.path.procfs), clock)
         self._hand = None if acting is None else acting.hand(loaded.config, rules, self._ties())
         self._engine = Engine(
             judging=self._judging, self_metrics=self.self_metrics, clock=self._world.clock, hand=self._hand
@@ -104,6 +114,26 @@ class App:
     def hand(self) -> Hand | None:
         """Return what acts; None: it only looks."""
         return self._hand
+
+    @property
+    def next_tick(self) -> asyncio.Event:
+        """Return what is set once a view comes after the one of now; the next tick has another."""
+        return self._engine.next_tick
+
+    @property
+    def config(self) -> Config:
+        """Return the configuration in force."""
+        return self._loaded.config
+
+    @property
+    def rules(self) -> RuleSet:
+        """Return the rules in force."""
+        return self._judging.rules
+
+    @property
+    def past(self) -> JournalFile | None:
+        """Return the journal; None: nothing is written down."""
+        return None if self._hand is None else self._hand.journal
 
     @property
     def ready(self) -> bool:
@@ -142,6 +172,22 @@ class App:
         docker = self._sources.of(DockerSource)
         return docker is None or docker.measured()
 
+    def targets(self) -> Sequence[Target]:
+        """Return the running containers with their cgroups."""
+        return self._sources.targets()
+
+    def pids(self, group: str) -> tuple[int, ...]:
+        """Return the processes of a group."""
+        source = self._sources.of(ProcessSource)
+        return source.pids(group) if source is not None else ()
+
+    async def members(self, subject: Subject) -> Members | None:
+        """Return the processes of a group or of a container; None where nobody knows them."""
+        if subject.kind is Kind.PROCESS:
+            return await self._scale.look(subject, lambda: self.pids(subject.name))
+        top = next((t.directories.get("memory") for t in self.targets() if t.subject == subject), None)
+        return None if top is None else await self._scale.look(subject, lambda: below(top))
+
     def tick(self) -> View:
         """Read everything once."""
         return self._engine.tick(self._world.clock.now())
@@ -155,12 +201,16 @@ class App:
             group.create_task(self._engine.run())
             if self._hand is not None:
                 group.create_task(self._hand.run())
+            if self._carrying is not None:
+                group.create_task(self._carry(self._carrying))
 
     async def close(self) -> None:
         """End every task and give every descriptor back."""
         if self._hand is not None:
             await self._hand.close()
             self._judging.save(self._world.clock.now())
+        if self._carrying is not None:
+            self._carrying.keep(self._counts())
         await end(self._following)
         self._sources.close()
 
@@ -170,22 +220,24 @@ class App:
             environ=self._world.environ,
             wake=self._wake,
             acted=self.self_metrics.acted,
-            targets=self._targets,
-            pids=self._pids,
+            targets=self.targets,
+            pids=self.pids,
             alert_at=lambda subject: self._judging.in_force.of(subject)[0],
         )
-
-    def _targets(self) -> Sequence[Target]:
-        return self._sources.targets()
-
-    def _pids(self, group: str) -> tuple[int, ...]:
-        source = self._sources.of(ProcessSource)
-        return source.pids(group) if source is not None else ()
 
     async def _get_ready(self) -> None:
         await _first(self._sources.readers.values(), _READY_SECONDS)
         self._looked_at = self._world.clock.now().mono
         self._engine.wake("start")
+
+    async def _carry(self, carrying: Carrying) -> None:
+        """Have what was counted outlive us, however we end."""
+        while True:
+            await asyncio.sleep(_CARRY_SECONDS)
+            carrying.keep(self._counts())
+
+    def _counts(self) -> Counts:
+        return Counts(tuple(self._world.kills.carried()), self._sources.restarts)
 
     async def _look_again(self) -> None:
         """Look now and then whether the container that showed us nothing but itself has got an engine."""
@@ -286,8 +338,11 @@ def settings_of(config: Config) -> Settings:
     )
 
 
-async def observe(config: Config) -> View:
-    """Read everything once and return what was seen; an engine elsewhere gets a few moments to send its samples."""
+async def observe(config: Config, also: Callable[[App], None] | None = None) -> View:
+    """Read everything once and return what was seen; an engine elsewhere gets a few moments to send its samples.
+
+    `also` may ask for more while everything is still open.
+    """
     loaded = Loaded(config.model_copy(update={"interval": _GLANCE_SECONDS}), {}, None)
     app = App(loaded, lambda: loaded, os.environ)
     try:
@@ -298,6 +353,8 @@ async def observe(config: Config) -> View:
                 break
             await asyncio.sleep(_GLANCE_SECONDS)
             view = app.tick()
+        if also is not None:
+            also(app)
         return view
     finally:
         await app.close()

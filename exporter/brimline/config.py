@@ -68,7 +68,7 @@ def _url_path(text: str) -> str:
 
 
 def _telemetry_path(text: str) -> str:
-    if text == "/" or text.startswith("/-/"):
+    if text == "/" or text.startswith(("/-/", "/api/", "/assets/", "/health/", "/subject/")):
         raise refusal(f'"{text}" is taken; write another path, such as "/metrics"')
     return _url_path(text)
 
@@ -146,6 +146,13 @@ class CompatConfig(Options):
     """Serve cAdvisor's names and labels too."""
 
 
+class WebFileConfig(Options):
+    """Who may come in."""
+
+    file: str | None = None
+    """File with TLS, users and headers, in the format of Prometheus's exporters (web-config.yml)."""
+
+
 class WebConfig(Options):
     """The HTTP face."""
 
@@ -159,6 +166,13 @@ class WebConfig(Options):
     """Prefix of every path; by default the path of external_url."""
     enable_lifecycle: bool = False
     """Allow POST /-/reload."""
+    enable_actions: bool = False
+    """Allow restarts, cleanups and pauses to be asked for over HTTP; policy decides."""
+    actions_token_file: str | None = None
+    """File with the bearer token that such requests must show."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names under which browsers reach Brimline, beside addresses, names without a dot and external_url; "*" is any."""
+    config: WebFileConfig = WebFileConfig()
 
     @property
     def addresses(self) -> tuple[tuple[str, int], ...]:

@@ -12,6 +12,7 @@ from typing import Final
 
 from brimline import __version__, logs
 from brimline.app import Acting, App, end
+from brimline.carrying import Carrying
 from brimline.config import Config, Loaded
 from brimline.engine import SystemClock
 from brimline.errors import BrimlineError
@@ -23,6 +24,7 @@ from brimline.procfs import Procfs
 from brimline.rules.terms import RuleSet
 from brimline.sources import cgroup, process
 from brimline.ties import Ties
+from brimline.web.api_orders import Desk
 from brimline.web.connections import Connections, Patience, serve
 from brimline.web.inbound import Inbound
 from brimline.web.routes import make_app
@@ -63,7 +65,8 @@ async def _run(loaded: Loaded, reload: Callable[[], Loaded]) -> None:
         return Hand(config, rules, journal, ties)
 
     try:
-        acting = Acting(journal.alerts, make_hand)
+        carrying = Carrying(journal.tallies, lambda: journal.openings)
+        acting = Acting(journal.alerts, make_hand, carrying)
         await _serve(App(loaded, reload, os.environ, clock=clock, acting=acting), loaded, clock)
     finally:
         journal.close()
@@ -84,8 +87,9 @@ async def _serve(app: App, loaded: Loaded, clock: Clock) -> None:
     loop.add_signal_handler(signal.SIGHUP, hang_up)
     token, hand = loaded.config.actions.inbound_token_file, app.hand
     inbound = Inbound(token, hand.ask, clock) if token is not None and hand is not None else None
+    desk = Desk(hand.ask, hand.journal.note, clock) if web.enable_actions and hand is not None else None
     try:
-        served = await serve(make_app(app, web, connections, inbound), web.addresses, connections)
+        served = await serve(make_app(app, web, connections, inbound, desk), web.addresses, connections)
         try:
             for address in served.addresses:
                 _log.info("Brimline %s serves its page on %s/", __version__, address)

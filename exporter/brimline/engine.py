@@ -63,6 +63,11 @@ class Hand(Protocol):
         """Return the pauses in force."""
         ...
 
+    @property
+    def dry_run(self) -> bool:
+        """Tell whether everything is decided and nothing done."""
+        ...
+
 
 class SystemClock:
     """The real time."""
@@ -104,6 +109,7 @@ class Engine:
         self._ticks = 0
         self._cause: str | None = None
         self._woken = asyncio.Event()
+        self.next_tick = asyncio.Event()  # set once a view comes after the one of now; each tick has another
         self._early_at = float("-inf")
         self._began_at = clock.now().mono
         self._cut = False
@@ -153,10 +159,13 @@ class Engine:
             alerts=judgement.alerts,
             decisions=decisions,
             pauses=() if hand is None else hand.pauses,
+            dry_run=hand is not None and hand.dry_run,
             levels=self._judging.levels,
         )
         self._self_metrics.ticked(view, cause=cause, dropped=page.dropped)
         self.view = view
+        ticked, self.next_tick = self.next_tick, asyncio.Event()
+        ticked.set()
         self._note_cut(page.dropped)
         self._freeze(now, page.series)
         return view

@@ -9,6 +9,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final
 
@@ -21,23 +22,26 @@ from brimline.chronicle import Chronicle
 from brimline.config import Config
 from brimline.deciding import Deciding
 from brimline.deeds import Decision, Fate, Outcome, Pause, Request, Verdict
-from brimline.endpoints import guarded, resolved
+from brimline.endpoints import leans_on, resolved
 from brimline.faults import points
 from brimline.journal import told
 from brimline.journal.store import JournalFile
+from brimline.leave import Leave, terms_of
 from brimline.model import Container, Now, Snapshot, SourceReport, Subject
 from brimline.policy.book import Book
 from brimline.policy.guarded import Guarded
+from brimline.policy.terms import RESTART
 from brimline.rules.evaluator import Judgement
 from brimline.rules.filling import Filling
 from brimline.rules.terms import RuleSet
 from brimline.scenes import Doing, Scenes
 from brimline.standings import Standings
 from brimline.ties import Ties
-from brimline.tools import Tools, terms_of
+from brimline.tools import Tools
 
 _log: Final = logging.getLogger(__name__)
 _GRACE: Final = 8.0  # seconds in which what is under way may end with us; Docker gives ten
+_LAST_WORDS: Final = 1.0  # seconds for telling of it after that
 _GUARD_EVERY: Final = 300.0  # seconds between two looks at where our own connections lead
 
 
@@ -82,14 +86,21 @@ class Hand:
             interval=config.interval,
             external_url=config.web.external_url or "",
         )
-        self._ignorant = not journal.openings
+        self._knows = journal.openings > 0  # what the journal tells; else the first tick after its opening takes it up
+        self._ignorant = not self._knows
         self._own: dict[str, float] = {}  # what is wrong with ourselves -> since when
         self._inbound: list[Request] = []
+        self._introduced = False
 
     @property
     def pauses(self) -> tuple[Pause, ...]:
         """Return the pauses in force."""
         return tuple(self._journal.pauses())
+
+    @property
+    def dry_run(self) -> bool:
+        """Tell whether everything is decided and nothing done."""
+        return self._config.actions.dry_run
 
     @property
     def journal(self) -> JournalFile:
@@ -108,7 +119,7 @@ class Hand:
         """Act by this configuration from now on; what is under way ends by its own."""
         if config.storage != self._config.storage:
             _log.warning("what is new under storage takes effect at the next start")
-        self._config, self._rules = config, rules
+        self._config, self._rules, self._introduced = config, rules, False
         self._tools.use(config)
         self._actions = self._tools.actions(config)
         self._runner.reconfigure(self._actions, self._tools.reconciler(config), settle=config.actions.settle)
@@ -140,6 +151,7 @@ class Hand:
         self._inbound.clear()
         doing = Doing(self._runner.busy(), pauses, journal.up)
         decisions = self._deciding.decide(snapshot, judgement, doing, asked)
+        self._introduce()
         self._chronicle.changed(judgement.transitions, now)
         own = self._troubles(now, pauses)
         self._notifier.tick(now, judgement.alerts, judgement.transitions, own)
@@ -150,12 +162,29 @@ class Hand:
         acted.journal_up, acted.pauses, acted.outbox = journal.up, pauses, journal.outbox.counts()
         return decisions
 
+    def _introduce(self) -> None:
+        """Say once who may be restarted, as soon as containers are known; who asks for no restart need not hear it."""
+        scenes = self._deciding.scenes
+        if self._introduced or not scenes.containers:
+            return
+        self._introduced = True
+        if any(RESTART in rule.actions for rule in self._rules.rules):
+            _log.info("%s", Leave(self._deciding.terms, scenes.guarded).summary(scenes.containers))
+
     def _take_up(self, now: Now) -> None:
         """Take over what a journal tells that could not be opened at the start: until then nothing was done."""
         if self._ignorant and self._journal.openings:
             self._ignorant = False
-            self._deciding.book = Book(self._journal.ledger(now))
-            self._runner.reconcile(self._journal.open_intents())
+            ledger, seen = self._journal.ledger(now), self._deciding.book.ledger().deeds  # what others did meanwhile
+            self._deciding.book = Book(replace(ledger, deeds=(*ledger.deeds, *seen)))
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Tell what an earlier Brimline did not come to tell, and conclude what it began."""
+        for decision, outcome, fate in self._journal.last_life():
+            self._notifier.concluded(decision, outcome, fate)
+        self._chronicle.note(told.STARTED)
+        self._runner.reconcile(self._journal.open_intents())
 
     def ask(self, request: Request) -> None:
         """Take what another tool asks for into the next tick."""
@@ -167,19 +196,21 @@ class Hand:
         """Conclude what an earlier Brimline began, and deliver messages, until cancelled."""
         if not self._journal.up:
             _log.error("nothing will be done, and messages do not outlive Brimline: %s", self._journal.why)
-        for decision, outcome, fate in self._journal.last_life():
-            self._notifier.concluded(decision, outcome, fate)
-        self._chronicle.note(told.STARTED)
-        self._runner.reconcile(self._journal.open_intents())
+        if self._knows:
+            self._go_on()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._delivery.run())
             group.create_task(self._notifier.run())
             group.create_task(self._keep_guard())
+            group.create_task(self._tools.look_early())
 
     async def close(self) -> None:
         """Let what is under way end, say what can still be said, and write everything down."""
         await self._runner.close(_GRACE)
         await self._notifier.flush()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS):
+                await asyncio.gather(self._delivery.empty(), self._notifier.alertmanagers.settle())
         await self._notifier.alertmanagers.close()
         await self._delivery.close()
         await self._tools.close()
@@ -234,6 +265,4 @@ class Hand:
             await asyncio.sleep(_GUARD_EVERY)
 
     def _leans_on(self) -> Guarded:
-        docker, notify = self._config.sources.docker, self._config.notify
-        engines = (docker.host, docker.action_host, self._ties.environ.get("DOCKER_HOST"))
-        return guarded(notify.alertmanagers, engines, self._config.path.procfs)
+        return leans_on(self._config, self._ties.environ)

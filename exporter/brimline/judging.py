@@ -34,6 +34,11 @@ class Judging:
         return self._rules.levels.alert_at, self._rules.levels.restart_at
 
     @property
+    def rules(self) -> RuleSet:
+        """Return the rules it judges by."""
+        return self._rules
+
+    @property
     def in_force(self) -> Levels:
         """Return each subject's own levels, as of what was judged last."""
         return self._levels

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 from pydantic import ValidationError
 
-from brimline import mistakes
+from brimline import faults, mistakes
 from brimline.config import Config, Loaded
 from brimline.errors import ConfigError, Problem
 from brimline.leaves import PREFIX, Form, Leaf, leaves
@@ -81,7 +81,7 @@ def _document(
 
 
 def _unknown_variables(environ: Mapping[str, str], known: tuple[Leaf, ...]) -> list[Problem]:
-    names = {leaf.variable for leaf in known if leaf.form is not Form.BLOCK} | {FILE_VARIABLE}
+    names = {leaf.variable for leaf in known if leaf.form is not Form.BLOCK} | {FILE_VARIABLE, faults.VARIABLE}
     problems = []
     for name in sorted(environ):
         if name.startswith(PREFIX) and name not in names and not _SERVICE_LINK.fullmatch(name):

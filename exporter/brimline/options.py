@@ -11,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from brimline import units
 from brimline.errors import UnitError
+from brimline.offlimits import WHY, forbidden
 
 _LONGEST: Final = 60  # characters of a found value that are shown
 
@@ -39,6 +40,12 @@ class Options(BaseModel):
 def refusal(reason: str) -> PydanticCustomError:
     """Return the error a validator raises: its sentence reaches the person as it is."""
     return PydanticCustomError("quantity", "{reason}", {"reason": reason})
+
+
+def callable_at(host: str | None) -> None:
+    """Refuse an address that is never called; where a name leads is seen when it is called."""
+    if host and forbidden(host):
+        raise refusal(f"{host} {WHY}; write the service's own address")
 
 
 def _reader(parse: Callable[[str], float], example: str) -> Callable[[object], object]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
-from brimline.model import Alert, Column, Diagnosis, Kind, Level, Phase, SourceStatus, Subject
+from brimline.model import Alert, Column, Diagnosis, Kind, Level, Metric, Phase, SourceStatus, Subject
 from brimline.rules.diagnosis import OK
 from brimline.rules.shown import show
 from brimline.rules.terms import Unit
@@ -89,6 +89,19 @@ class Measures:
     def all(self, kind: Kind, measure: str) -> Mapping[Subject, float]:
         """Return the measure of every subject of the kind."""
         return self._values.get(f"brimline_{kind}_{measure}", {})
+
+    def of(self, metric: Metric) -> Mapping[Subject, float]:
+        """Return a metric of every subject, where it is no measure of a kind."""
+        return self._values.get(metric.name, {})
+
+    def every(self, subject: Subject) -> dict[str, float]:
+        """Return all of the subject's measures by their names."""
+        prefix = f"brimline_{subject.kind}_"
+        return {
+            name.removeprefix(prefix): values[subject]
+            for name, values in self._values.items()
+            if name.startswith(prefix) and subject in values
+        }
 
     def levels(self, subject: Subject) -> tuple[float, float]:
         """Return the subject's alert and restart levels, the default ones where it has none of its own."""

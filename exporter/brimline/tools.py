@@ -1,14 +1,15 @@
-"""What actions are made of: the way to the engine, outgoing HTTP, and the options turned into policy's terms."""
+"""What actions are made of: the way to the engine, outgoing HTTP, and one of each action."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
 
 from brimline.actions import registry
 from brimline.actions.base import Action
 from brimline.actions.containers import Containers
-from brimline.actions.options import ActionsOptions
 from brimline.actions.reconcile import Reconciler
 from brimline.actions.restart import Guard
 from brimline.config import Config
@@ -18,13 +19,14 @@ from brimline.dockerthreads import Calls
 from brimline.errors import SourceError
 from brimline.faults import Point
 from brimline.httpclient import HttpClient
-from brimline.policy.pauses import window
-from brimline.policy.terms import Terms
+from brimline.privilege import Privilege, is_asked
 from brimline.procfs import Procfs
 from brimline.rules.watched import start_period_of
 from brimline.sources.docker import is_socket
 from brimline.sources.docker_container import parse_inspection
 from brimline.ties import Ties
+
+_LOOK_EVERY: Final = 30.0  # seconds between two attempts to connect early
 
 
 class Tools:
@@ -35,13 +37,14 @@ class Tools:
         self._calls = Calls()
         self.http = HttpClient()
         self.containers = Containers(self._connect, parse_inspection, ties.clock)
+        self._privilege = Privilege(ties.acted)
 
     def use(self, config: Config) -> None:
         """Take another configuration; another engine is asked from its next connection on."""
-        before, after = self._config.sources.docker, config.sources.docker
-        self._config = config
-        if (before.host, before.action_host, before.timeout) != (after.host, after.action_host, after.timeout):
+        before, self._config = self._config, config
+        if _way(before) != _way(config):
             self.containers.close()
+            self._privilege.forget()
 
     def actions(self, config: Config) -> Mapping[str, Action]:
         """Return one of each action."""
@@ -65,28 +68,36 @@ class Tools:
         timeout = config.actions.restart.stop_timeout
         return Reconciler(self.containers, self._ties.clock, asyncio.sleep, stop_timeout=timeout)
 
+    async def look_early(self) -> None:
+        """Connect before anything is to be done, where the engine is to be asked what it lets pass; until cancelled."""
+        while True:
+            host = self._host()
+            if host is not None and is_asked(self._config, host):
+                with suppress(SourceError):
+                    await self.containers.connect()
+            await asyncio.sleep(_LOOK_EVERY)
+
     async def close(self) -> None:
         """Close every connection."""
+        self._privilege.forget()
         await self.http.close()
         self.containers.close()
 
     async def _connect(self) -> DockerApi:
-        docker, environ = self._config.sources.docker, self._ties.environ
-        host = docker.action_host or docker.host or find_host(environ, is_socket)
+        host = self._host()
         if host is None:
             raise SourceError("there is no Docker to ask; set sources.docker.host")
-        return await DockerApi.connect(host, environ, self._calls, docker.timeout)
+        engine = await DockerApi.connect(host, self._ties.environ, self._calls, self._config.sources.docker.timeout)
+        if is_asked(self._config, host):
+            self._privilege.ask(engine, host)
+        return engine
+
+    def _host(self) -> str | None:
+        docker = self._config.sources.docker
+        return docker.action_host or docker.host or find_host(self._ties.environ, is_socket)
 
 
-def terms_of(options: ActionsOptions) -> Terms:
-    """Return what the configuration says about acting."""
-    budget = options.restart.per_hour
-    return Terms(
-        dry_run=options.dry_run,
-        allow=options.restart.allow,
-        honor_autoheal=options.restart.honor_autoheal,
-        per_subject=budget.subject,
-        per_service=budget.service,
-        per_host=budget.host,
-        quiet=tuple([window(text) for text in options.quiet]),
-    )
+def _way(config: Config) -> tuple[object, ...]:
+    """Return what a connection to the engine depends on."""
+    docker = config.sources.docker
+    return docker.host, docker.action_host, docker.timeout, config.actions.dry_run

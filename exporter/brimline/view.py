@@ -21,3 +21,4 @@ class View:
     levels: tuple[float, float] = (0.80, 0.85)  # alert and restart, of subjects that have none of their own
     decisions: tuple[Decision, ...] = ()  # of every firing alert that asks for an action
     pauses: tuple[Pause, ...] = ()
+    dry_run: bool = False  # everything is decided, nothing done

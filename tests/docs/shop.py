@@ -91,6 +91,7 @@ def main(target: Path) -> None:
             "TERM": "dumb",
         }
         sidecar = stack.enter_context(closing(Sidecar("--interval=1s", environ=environ)))
+        environ["BRIMLINE_STORAGE_PATH"] = str(sidecar.storage)
         for name, (limit, steps) in SHOP.items():
             start(engine, name, limit, steps)
         sidecar.wait_for(lambda: fires(sidecar, "InferenceMemoryHigh", "whisper-bot"), "the last one fires", 120)

@@ -11,12 +11,15 @@ import pytest
 
 from brimline import levels
 from brimline.actions import cleanup
+from brimline.actions.containers import STOP_LABEL
 from brimline.cli import commands
 from brimline.config import Config
+from brimline.labels import PROTECT_LABEL
 from brimline.leaves import leaves
 from brimline.loading import _SERVICE_LINK, FILE_VARIABLE
 from brimline.metrics.catalog import by_name
 from brimline.model import Kind, MetricKind
+from brimline.policy.consent import RESTART_LABEL
 from brimline.rules.watched import START_LABEL
 from brimline.sources import docker_container
 from docs.pages import PAGES, ROOT, Page, page
@@ -27,6 +30,7 @@ each_page = pytest.mark.parametrize("found", PAGES, ids=[page.name for page in P
 FOREIGN = {
     "--regenerate-goldens": "pytest",
     "--name": "gunicorn",
+    "--rm": "docker",
     "--max-requests": "gunicorn",
     "--limit-max-requests": "uvicorn",
 }
@@ -137,6 +141,9 @@ def test_every_container_label_exists(found: Page) -> None:
         levels.ALERT_LABEL,
         levels.RESTART_LABEL,
         START_LABEL,
+        STOP_LABEL,
+        RESTART_LABEL,
+        PROTECT_LABEL,
     }
 
 

@@ -61,7 +61,7 @@ def ok(used: float, limit: float) -> Diagnosis:
 
 
 def test_the_reading_that_check_shows_has_the_form_of_today() -> None:
-    result = Result(shop().view(), ())
+    result = Result(shop().view(), (), {service(name) for name in SHOP})  # none of them has a label
     shown = [status_line(result, perfdata=False), *body(result, ROOM, colour=False)]
     assert transcript("brimline check") == shown
 

@@ -24,18 +24,20 @@ EPOLL = 1
 
 # What `brimline run` does until its first ticks, where no engine's socket is; then it says what was imported.
 RUN = """
-import asyncio, sys
+import asyncio, sys, tempfile
 from brimline import dockerconnect
 
 dockerconnect.find_host = lambda environ, exists: None
-from brimline import app, loading
+from brimline import daemon, loading
 
 async def run():
-    loaded = loading.load({}, {"BRIMLINE_WEB_LISTEN_ADDRESS": "127.0.0.1:0", "BRIMLINE_INTERVAL": "100ms"})
-    serving = asyncio.create_task(app._serve(loaded, lambda: loaded))
-    await asyncio.sleep(0.5)
-    serving.cancel()
-    await asyncio.gather(serving, return_exceptions=True)
+    with tempfile.TemporaryDirectory() as directory:
+        environ = {"BRIMLINE_WEB_LISTEN_ADDRESS": "127.0.0.1:0", "BRIMLINE_INTERVAL": "100ms"}
+        loaded = loading.load({}, {**environ, "BRIMLINE_STORAGE_PATH": directory})
+        serving = asyncio.create_task(daemon._run(loaded, lambda: loaded))
+        await asyncio.sleep(0.5)
+        serving.cancel()
+        await asyncio.gather(serving, return_exceptions=True)
 
 asyncio.run(run())
 print(*sys.modules)

@@ -41,7 +41,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Run:
     file.touch()
 
     def call(scene: Scene, *arguments: str) -> Result:
-        async def observe(_: Config) -> View:
+        async def observe(_: Config, also: object) -> View:
+            assert also is not None
             return scene.view()
 
         monkeypatch.setattr(verb, "observe", observe)

@@ -13,10 +13,11 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import ClientResponse, ClientSession, DummyCookieJar
 
-from brimline.config import WebConfig
+from brimline.config import Config, WebConfig
 from brimline.errors import BrimlineError
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Now, Snapshot
+from brimline.rules.terms import Levels, RuleSet
 from brimline.view import View
 from brimline.web import exposition
 from brimline.web.connections import Connections, Patience, Served, serve
@@ -32,8 +33,13 @@ PAGE = (
 class Engine:
     """A Face made of plain values."""
 
+    config = Config()
+    rules = RuleSet((), Levels())
+    past = None
+
     def __init__(self, page: bytes = PAGE) -> None:
         self.self_metrics = SelfMetrics()
+        self.next_tick = asyncio.Event()
         self.is_fresh = True
         self.problems: list[str] = []
         self.reloads = 0
@@ -276,7 +282,10 @@ def test_every_answer_has_the_security_headers() -> None:
             assert headers["X-Frame-Options"] == "DENY"
             assert headers["Referrer-Policy"] == "no-referrer"
             assert headers["Server"] == "brimline"
-            assert "default-src 'none'" in headers["Content-Security-Policy"]
+            policy = headers["Content-Security-Policy"]
+            assert policy.startswith(("default-src 'none'", "default-src 'self'"))
+            assert "frame-ancestors 'none'" in policy
+            assert "unsafe" not in policy
 
     browse(check)
 

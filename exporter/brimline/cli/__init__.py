@@ -14,7 +14,11 @@ VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("brimline.cli.run:run", "Measure every interval and serve /metrics."),
         "check": ("brimline.cli.check:check", "Show every subject against its levels; also a Nagios plugin."),
+        "top": ("brimline.cli.top:top", "Show every subject live, the worst first."),
         "explain": ("brimline.cli.explain:explain", "Say what one subject's memory consists of and what limits it."),
+        "status": ("brimline.cli.status:status", "Say whether Brimline runs, what it may do and what it did last."),
+        "report": ("brimline.cli.report:report", "Write a report of the last hours or days."),
+        "plot": ("brimline.cli.plot:plot", "Draw the memory of NAME over time."),
         "journal": ("brimline.cli.journal:journal", "Show what was decided, done and asked for, and why."),
         "pause": ("brimline.cli.pause:pause", "Let Brimline do nothing to NAME, or to anything."),
         "resume": ("brimline.cli.resume:resume", "End the pause of NAME, or all pauses."),

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Final
 
 import click
 
-from brimline.app import observe
+from brimline.app import App, observe
 from brimline.cli import table
+from brimline.cli.closed import footer, not_opted_in
 from brimline.cli.flags import Refusal, config_flags, loaded
 from brimline.cli.table import Cell, Heading
+from brimline.endpoints import leans_on
 from brimline.errors import BrimlineError
+from brimline.leave import Leave, terms_of
 from brimline.loading import Value
 from brimline.model import Alert, Kind, Phase, SourceStatus, Subject
 from brimline.rules.diagnosis import NO_LIMIT
@@ -48,10 +52,11 @@ class Result:
     A stopped container is listed and changes no state, unless a pattern names nothing else.
     """
 
-    def __init__(self, view: View, patterns: Sequence[str]) -> None:
+    def __init__(self, view: View, patterns: Sequence[str], closed: Collection[Subject] = ()) -> None:
         measures = Measures(view)
         every = rows(measures)
         self.view = view
+        self.closed = closed  # whom a rule would restart and whose owner did not say so
         self.measures = measures
 
         def asked(subject: Subject) -> bool:
@@ -88,9 +93,13 @@ class Unknown(Refusal):
 @click.command(cls=PluginCommand)
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--watch", is_flag=True, help="Go on, one reading every 5 s or --interval.")
+@click.option("--oom", is_flag=True, help="Show what was OOM-killed and who is protected; 1 if somebody is not.")
 @config_flags(hidden=True)
 @click.pass_context
-def check(ctx: click.Context, names: tuple[str, ...], *, as_json: bool, flags: Mapping[str, Value]) -> None:
+def check(  # noqa: PLR0913 - its flags
+    ctx: click.Context, names: tuple[str, ...], *, as_json: bool, watch: bool, oom: bool, flags: Mapping[str, Value]
+) -> None:
     """Show every subject against its levels; also a Nagios plugin.
 
     NAME is a glob over names, kind/name or project/service: "whisper-*", "process/*", "shop/api". A subject without a
@@ -100,13 +109,24 @@ def check(ctx: click.Context, names: tuple[str, ...], *, as_json: bool, flags: M
     The exit status is 0 (normal), 1 (warning), 2 (critical) or 3 (unknown). The first line holds the worst subjects
     and, except on a terminal, the performance data. All flags of "brimline run" work here too.
     """
+    if watch and oom:
+        raise Unknown("--watch and --oom: write one of them")
+    if watch or oom:
+        ctx.exit(_at_length(names, flags, as_json=as_json, oom=oom))
     config = loaded(flags, Unknown).config
+    closed: set[Subject] = set()
+
+    def ask(app: App) -> None:
+        leave = Leave(terms_of(config.actions), leans_on(config, os.environ))
+        found = app.view.snapshot.containers if app.view is not None else None
+        closed.update(not_opted_in(app.rules.rules, leave, found or {}))
+
     try:
-        view = asyncio.run(observe(config))
+        view = asyncio.run(observe(config, ask))
     except BrimlineError as error:
         click.echo(f"BRIMLINE UNKNOWN - {error}")
         ctx.exit(EXIT[State.UNKNOWN])
-    result = Result(view, names)
+    result = Result(view, names, closed)
     if as_json:
         click.echo(json.dumps(as_data(result), indent=2))
     else:
@@ -114,6 +134,31 @@ def check(ctx: click.Context, names: tuple[str, ...], *, as_json: bool, flags: M
         for line in body(result, table.width(), colour=table.coloured()):
             click.echo(line)
     ctx.exit(EXIT[result.state])
+
+
+def _at_length(names: tuple[str, ...], flags: Mapping[str, Value], *, as_json: bool, oom: bool) -> int:
+    from brimline.cli import oom as kills  # noqa: PLC0415 - a single reading needs neither HTTP nor SQLite
+    from brimline.cli import watch  # noqa: PLC0415
+
+    found = loaded(watch.in_seconds(flags), Unknown)
+
+    def shown(view: View) -> tuple[list[str] | None, Iterable[str], int]:
+        result = Result(view, names)
+        if as_json:
+            return None, [json.dumps(as_data(result))], EXIT[result.state]
+        failures = [f"source {status.source} failed: {status.error}" for status in result.down]
+        failures += [f'nothing matches "{pattern}"' for pattern in result.unmatched]
+        room, colour = table.width(), table.coloured()
+        screen = [status_line(result, perfdata=False), *body(result, room, colour=colour)]
+        return screen, watch.lines_of(result.rows, result.measures, failures), EXIT[result.state]
+
+    try:
+        if oom:
+            return kills.report(found.config, names, os.environ, as_json=as_json)
+        return watch.follow(found, shown)
+    except BrimlineError as error:
+        click.echo(f"BRIMLINE UNKNOWN - {error}")
+        return EXIT[State.UNKNOWN]
 
 
 def status_line(result: Result, *, perfdata: bool) -> str:
@@ -165,7 +210,7 @@ def _perfdata(found: Sequence[Row]) -> str:
 
 
 def body(result: Result, room: int, *, colour: bool) -> list[str]:
-    """Return the table, then alerts, what is the matter, what failed and what does not run."""
+    """Return the table, then alerts, what is the matter, what failed, what does not run, and who lacks a label."""
     lines = []
     if result.rows:
         lines += ["", *table.render(_HEADINGS, [_cells(row) for row in result.rows], room, colour=colour)]
@@ -181,7 +226,7 @@ def body(result: Result, room: int, *, colour: bool) -> list[str]:
         lines += ["", "could not be read:", *(f"  {line}" for line in failed)]
     if result.idle:
         lines += ["", "not running:", *(f"  {qualified(subject)}: {ended(code)}" for subject, code in result.idle)]
-    return lines
+    return lines + footer(result.rows, result.closed, room)
 
 
 def _trouble(row: Row, measures: Measures, room: int) -> list[str]:

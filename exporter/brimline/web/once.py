@@ -29,6 +29,10 @@ class Once:
             made = self._made[key] = asyncio.get_running_loop().run_in_executor(self._thread, make)
         return cast("T", await asyncio.shield(made))
 
+    async def apart(self, make: Callable[[], T]) -> T:
+        """Return `make()` as it is made now, for one who asks, in the same thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, make)
+
     def close(self) -> None:
         """Give back the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -12,13 +12,17 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from brimline.config import WebConfig
+from brimline.web import api_routes, envelope
+from brimline.web.api_orders import Desk
 from brimline.web.connections import Connections
+from brimline.web.door import DOOR, Door
+from brimline.web.events import Stream
 from brimline.web.exposition import Exposition
 from brimline.web.face import Face
 from brimline.web.inbound import Inbound
-from brimline.web.landing import Landing
 from brimline.web.lifecycle import Lifecycle
 from brimline.web.once import Once
+from brimline.web.pages import Pages
 from brimline.web.slices import Slices
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -34,19 +38,24 @@ _HEADERS: Final = {
 
 
 def make_app(
-    face: Face, config: WebConfig, connections: Connections, inbound: Inbound | None = None
+    face: Face, config: WebConfig, connections: Connections, inbound: Inbound | None = None, desk: Desk | None = None
 ) -> web.Application:
     """Put the parts together under the route prefix."""
     once = Once()
     prefix = _prefix(config)
-    lifecycle = Lifecycle(face, reload_allowed=config.enable_lifecycle, external_url=config.external_url)
-    landing = Landing(face, once, telemetry_path=config.telemetry_path)
-    app = web.Application(middlewares=[_Edge(face, connections).middleware])
-    app.router.add_get(f"{prefix}/", landing.get)
+    lifecycle = Lifecycle(face, reload_allowed=config.enable_lifecycle)
+    pages = Pages(face, once, telemetry_path=config.telemetry_path, prefix=prefix)
+    door = Door(config, prefix)
+    app = web.Application(middlewares=[_Edge(face, connections, door, prefix).middleware])
+    app[DOOR] = door
+    app.router.add_get(f"{prefix}/", pages.front)
+    app.router.add_get(f"{prefix}/subject/{{kind}}/{{name:.+}}", pages.subject)
+    app.router.add_get(f"{prefix}/assets/page.js", pages.script)
     app.router.add_get(f"{prefix}{config.telemetry_path}", Exposition(face, once).get)
     app.router.add_get(f"{prefix}/-/healthy", lifecycle.healthy)
     app.router.add_get(f"{prefix}/-/ready", lifecycle.ready)
     app.router.add_post(f"{prefix}/-/reload", lifecycle.reload)
+    api_routes.add(app, prefix, face, once, desk)
     if inbound is not None:
         app.router.add_post(f"{prefix}/api/v1/alertmanager", inbound.post)
     if prefix:
@@ -75,8 +84,10 @@ def _redirect(path: str) -> Answer:
 class _Edge:
     """What every request passes; the one place of the web that turns any exception into an answer and a count."""
 
-    def __init__(self, face: Face, connections: Connections) -> None:
+    def __init__(self, face: Face, connections: Connections, door: Door, prefix: str) -> None:
         self._face = face
+        self._door = door
+        self._prefix = prefix
         self._connections = connections
         self._pages = 0  # on their way
 
@@ -88,9 +99,10 @@ class _Edge:
             return web.Response()
         self._connections.began(transport)
         try:
-            response = self._admit(await self._answer(request, handler))
+            response = self._admit(request, await self._answer(request, handler))
             for name, value in _HEADERS.items():
                 response.headers.setdefault(name, value)
+            response.headers.update(self._door.headers)
             await self._send(request, response, transport)
         finally:
             self._connections.ended(transport)
@@ -98,36 +110,44 @@ class _Edge:
 
     async def _answer(self, request: web.Request, answer: Answer) -> web.StreamResponse:
         try:
+            refusal = await self._door.turned_away(request)
+            if refusal is not None:
+                return self._refusal(request, refusal.status, refusal.text, refusal.headers)
             return await answer(request)
         except web.HTTPMethodNotAllowed as refusal:
             allowed = ", ".join(sorted(refusal.allowed_methods))
             text = f"{request.method} is not possible here; use {allowed}.\n"
-            return web.Response(status=refusal.status, text=text, headers={"Allow": allowed})
-        except web.HTTPNotFound:
-            return web.Response(
-                status=HTTPStatus.NOT_FOUND, text="There is no such page; the front page links to all.\n"
-            )
+            return self._refusal(request, refusal.status, text, {"Allow": allowed})
+        except web.HTTPNotFound as refusal:
+            return self._refusal(request, refusal.status, "There is no such page; the front page links to all.\n")
         except web.HTTPException as refusal:
-            return web.Response(status=refusal.status, text=f"{refusal.reason}.\n")
+            return self._refusal(request, refusal.status, f"{refusal.reason}.\n")
         except Exception:  # noqa: BLE001 - the HTTP edge: an answer and a count
             _log.exception("a request for %s failed", request.path)
             self._face.self_metrics.web_failed()
             text = "Brimline failed to answer this; its log says why.\n"
-            return web.Response(status=HTTPStatus.INTERNAL_SERVER_ERROR, text=text)
+            return self._refusal(request, HTTPStatus.INTERNAL_SERVER_ERROR, text)
 
-    def _admit(self, response: web.StreamResponse) -> web.StreamResponse:
+    def _refusal(
+        self, request: web.Request, status: int, text: str, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        if api_routes.is_api(request.path, self._prefix):
+            return envelope.refused(status, text.strip(), headers)
+        return web.Response(status=status, text=text, headers=headers)
+
+    def _admit(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
         """Turn a page away where too many are under way; short answers, such as health, always go out."""
         if not isinstance(response, Slices) or self._pages < self._connections.patience.pages:
             return response
         text = "Too many pages are under way to slow clients; try again in a minute.\n"
-        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE, text=text, headers={"Retry-After": "60"})
+        return self._refusal(request, HTTPStatus.SERVICE_UNAVAILABLE, text, {"Retry-After": "60"})
 
     async def _send(self, request: web.Request, response: web.StreamResponse, transport: asyncio.Transport) -> None:
-        """Send the answer here and not after the middleware, where no deadline could hold it."""
+        """Send the answer here, not after the middleware, where no deadline could hold it; a stream keeps its own."""
         page = isinstance(response, Slices)
         self._pages += page
         try:
-            async with asyncio.timeout(self._connections.patience.answer):
+            async with asyncio.timeout(None if isinstance(response, Stream) else self._connections.patience.answer):
                 await response.prepare(request)
                 await response.write_eof()
         except TimeoutError:
