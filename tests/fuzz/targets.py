@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Final
 from urllib.parse import urlsplit
 
-from brimline import loading, procfs, units
+from brimline import kmsg, loading, procfs, units
 from brimline.actions import cleanup, containers
 from brimline.errors import ConfigError, SourceError, UnitError
 from brimline.metrics.catalog import by_name
@@ -25,7 +25,7 @@ from brimline.sources.cgroup import Facts
 from brimline.sources.cgroup_open import Dialect
 from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2
-from brimline.web import alertmanager_webhook
+from brimline.web import alertmanager_webhook, webfile
 
 Target = Callable[[bytes], None]
 _ID: Final = "f" * 64
@@ -189,7 +189,38 @@ def docker(data: bytes) -> None:
             assert found.pid >= 0
 
 
+def web_file(data: bytes) -> None:
+    """A web file: what it says, or sentences that show no password's hash."""
+    text = data.decode(errors="replace")
+    try:
+        found = webfile.load("web.yml", lambda _: text)
+    except ConfigError as error:
+        _said(error)
+    else:
+        assert all(hashed.get_secret_value().startswith("$2") for hashed in found.basic_auth_users.values())
+
+
+def kernel_log(data: bytes) -> None:
+    """The kernel's log, as /dev/kmsg and as journalctl tell it: kills with a time."""
+    text = data.decode(errors="replace")
+    for records in (kmsg.parse_kmsg(text, 1_700_000_000.0), kmsg.parse_journal(text)):
+        for kill in kmsg.kills(records):
+            assert math.isfinite(kill.wall)
+
+
 TARGETS: Final[Mapping[str, Target]] = {
     target.__name__: target
-    for target in (config, rules, rule_tests, quantities, labels, alertmanager, proc, cgroup, docker)
+    for target in (
+        config,
+        web_file,
+        rules,
+        rule_tests,
+        quantities,
+        labels,
+        alertmanager,
+        proc,
+        cgroup,
+        docker,
+        kernel_log,
+    )
 }
