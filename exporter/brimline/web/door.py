@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import logging
-import os
 import socket
 import ssl
 import time
@@ -24,12 +23,11 @@ from aiohttp import web
 from brimline.config import WebConfig
 from brimline.errors import BrimlineError
 from brimline.loading import read_text
-from brimline.web.auth import TooManyError, Users
+from brimline.web.auth import TooManyError
+from brimline.web.lock import Lock
 from brimline.web.ratelimit import Bucket
 from brimline.web.sites import SAFE, Names
-from brimline.web.tls import context_of, may_enter
 from brimline.web.tokenfile import TokenFile
-from brimline.web.webfile import WebFile, load
 
 USER: Final = "user"  # of a request: who it comes from, once that is proved
 TOKEN: Final = "token"  # noqa: S105 - what a request is called that showed it
@@ -51,16 +49,6 @@ class Refusal:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Lock:
-    """The web file as it is in force."""
-
-    file: WebFile
-    context: ssl.SSLContext | None
-    users: Users
-    bucket: Bucket | None
-
-
 class Door:
     """Stands before every page."""
 
@@ -73,7 +61,7 @@ class Door:
         self._orders = Bucket(*_ORDERS)
         self._due = 0.0
         self._lock = self._read()
-        self._stamps = _stamps(_files(config, self._lock.file))
+        self._stamps = self._lock.stamps()
 
     @property
     def context(self) -> ssl.SSLContext | None:
@@ -84,12 +72,11 @@ class Door:
     @property
     def headers(self) -> Mapping[str, str]:
         """Return the headers that the file wants on every answer."""
-        return self._lock.file.http_server_config.headers
+        return self._lock.headers
 
     def lets_in(self, certificate: Mapping[str, Any] | None) -> bool:
         """Tell whether a client with this verified certificate may speak at all."""
-        tls = self._lock.file.tls_server_config
-        return tls is None or may_enter(tls, certificate)
+        return self._lock.lets_in(certificate)
 
     async def turned_away(self, request: web.Request) -> Refusal | None:
         """Return the refusal; None, and the request bears its user, where it may pass."""
@@ -145,7 +132,7 @@ class Door:
         if self._config.config.file is None or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _EVERY_SECONDS
-        stamps = _stamps(_files(self._config, self._lock.file))
+        stamps = self._lock.stamps()
         if stamps == self._stamps:
             return
         self._stamps = stamps
@@ -154,25 +141,22 @@ class Door:
         except BrimlineError as error:
             _log.error("the web file is not taken, the old one stays in force: %s", error)
         else:
-            self._stamps = _stamps(_files(self._config, self._lock.file))
+            self._stamps = self._lock.stamps()
             _log.info("the web file was read again")
 
-    def _read(self) -> _Lock:
+    def _read(self) -> Lock:
         """Read and agree; raises BrimlineError with what is wrong."""
         name = self._config.config.file
-        file = WebFile() if name is None else load(name, read_text)
-        tls, rate = file.tls_server_config, file.rate_limit
-        if self._config.enable_actions and not file.basic_auth_users and self._token is None:
+        lock = Lock() if name is None else _locked(name)
+        if self._config.enable_actions and not lock.users and self._token is None:
             _refuse_open(self._config.addresses)
-        context = context_of(tls) if tls is not None else None
-        bucket = Bucket(rate.interval, rate.burst) if rate.interval else None
-        return _Lock(file, context, Users(file.basic_auth_users), bucket)
+        return lock
 
 
-def _files(config: WebConfig, file: WebFile) -> list[str]:
-    tls = file.tls_server_config
-    named = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls is not None else ()
-    return [name for name in (config.config.file, *named) if name is not None]
+def _locked(name: str) -> Lock:
+    from brimline.web.tls import lock_of  # noqa: PLC0415 - its models cost 0.5 MB, and most have no web file
+
+    return lock_of(name, read_text)
 
 
 DOOR: Final = web.AppKey("door", Door)
@@ -185,19 +169,6 @@ def _refuse_open(addresses: Iterable[tuple[str, int]]) -> None:
             f"--web.enable-actions on {', '.join(far)} would let everybody on the network restart containers; set "
             "web.actions_token_file, or basic_auth_users in the file of --web.config.file, or listen on 127.0.0.1"
         )
-
-
-def _stamps(files: Iterable[str]) -> Mapping[str, object]:
-    """Return what changes when a file does."""
-    found: dict[str, object] = {}
-    for name in files:
-        try:
-            told = os.stat(name)  # noqa: PTH116 - a path object for each would cost more than the call
-        except OSError as error:
-            found[name] = (error.errno,)
-        else:
-            found[name] = (told.st_mtime_ns, told.st_size, told.st_ino)
-    return found
 
 
 def _later(text: str, seconds: int) -> Refusal:

@@ -1,13 +1,15 @@
-"""From the web file's `tls_server_config` to Python's ssl."""
+"""From a web file to what it comes to; its `tls_server_config` to Python's ssl."""
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from brimline.errors import ConfigError, Problem
-from brimline.web.webfile import CIPHERS, TlsServerConfig
+from brimline.web.auth import Users
+from brimline.web.lock import Lock
+from brimline.web.ratelimit import Bucket
+from brimline.web.webfile import CIPHERS, ReadFile, TlsServerConfig, load
 
 _VERSIONS: Final = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CURVES: Final = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
@@ -16,6 +18,21 @@ _CLIENTS: Final = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
+
+
+def lock_of(name: str, read: ReadFile) -> Lock:
+    """Read a web file into what it comes to; raises ConfigError with what is wrong with it, or with a file it names."""
+    file = load(name, read)
+    tls, rate = file.tls_server_config, file.rate_limit
+    named = (tls.cert_file, tls.key_file, tls.client_ca_file) if tls is not None else ()
+    return Lock(
+        context=None if tls is None else context_of(tls),
+        names=frozenset() if tls is None else frozenset(tls.client_allowed_sans),
+        users=Users(file.basic_auth_users),
+        headers=file.http_server_config.headers,
+        bucket=Bucket(rate.interval, rate.burst) if rate.interval else None,
+        files=(name, *(one for one in named if one is not None)),
+    )
 
 
 def context_of(config: TlsServerConfig) -> ssl.SSLContext:
@@ -43,14 +60,6 @@ def context_of(config: TlsServerConfig) -> ssl.SSLContext:
             raise ConfigError([Problem(where, f"holds no certificates: {_why(error)}")]) from None
     context.verify_mode = _CLIENTS[config.client_auth_type]
     return context
-
-
-def may_enter(config: TlsServerConfig, certificate: Mapping[str, Any] | None) -> bool:
-    """Tell whether the verified certificate of a client bears one of the allowed names."""
-    if not config.client_allowed_sans:
-        return True
-    names = {str(value) for _, value in (certificate or {}).get("subjectAltName", ())}
-    return not names.isdisjoint(config.client_allowed_sans)
 
 
 def _nobody_types() -> str:
