@@ -56,7 +56,7 @@ SUITES = (
     Suite("real", 700, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
     Suite(
         "cgroup2",
-        240,
+        320,
         tests=["tests/real/test_cgroup2.py"],
         needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
     ),

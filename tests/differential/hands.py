@@ -8,9 +8,10 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from brimline.deeds import Decision, Fate, Ledger, Outcome, Verdict
+from brimline.deeds import Decision, Fate, Ledger, Outcome, Verdict, whose
 from brimline.model import AlertKey, Container, Kind, Now, Subject
 from brimline.policy.book import Book
+from brimline.policy.case import Tick
 from brimline.policy.decide import decide
 from brimline.policy.terms import Scene, Terms, Wish
 
@@ -192,7 +193,7 @@ class Hands(RuleBasedStateMachine):
             containers={c.subject: c for c in there.values()},
             fresh={c.subject for c in there.values()},
             samples={c.subject.uid: 9 for c in there.values()},
-            busy=dict.fromkeys(self.under_way, "restart"),
+            busy={whose(decision.subject): "restart" for decision, _ in self.under_way.values()},
             replicas={"shop/a": {"a1", "a2", "a3"}, "shop/b": {"b1", "b2"}},
             pressed={there[name].subject: ratio for name, (_, ratio) in self.firing.items()},
         )
@@ -205,10 +206,10 @@ class Hands(RuleBasedStateMachine):
             fires = self.firing.get(event.name, ("", 0.0))[0]
             recent = event.fate == "done" and self.mono - event.over <= 300
             event.relapsed |= recent and fires == event.rule != "" and self.uids[event.name] != event.uid
-        decisions = decide(scene, self.book.ledger(), TERMS)
+        decisions = decide(Tick(scene, self.book.ledger(), TERMS))
         for shift in SHIFTS:
             shifted = replace(scene, now=Now(scene.now.wall + shift, scene.now.mono))
-            told = [(d.verdict, d.reason) for d in decide(shifted, self.book.ledger(), TERMS)]
+            told = [(d.verdict, d.reason) for d in decide(Tick(shifted, self.book.ledger(), TERMS))]
             assert told == [(d.verdict, d.reason) for d in decisions], "the wall clock counts for nothing"
         storm = self.model.storm(set(self.firing), self.mono)
 

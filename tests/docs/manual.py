@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import click
 
 HEAD = """\
-.\\" Made from the command line by tests/unit/test_docs_manual.py, which writes it anew with --regenerate-goldens.
+.\\" Made from the command line by tests/golden/test_manual.py; make golden writes it anew.
 .TH BRIMLINE 1 "" "Brimline" "User Commands"
 .SH NAME
 brimline \\- keep self\\-hosted inference services from being OOM\\-killed

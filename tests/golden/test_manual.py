@@ -1,8 +1,9 @@
-"""docs/brimline.1 is what the command line says of itself; with --regenerate-goldens it is written anew."""
+"""docs/brimline.1 and docs/completion are what the command line says of itself."""
 
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
 from brimline.cli import VERBS, commands
 from conftest import Golden
@@ -14,6 +15,11 @@ PAGE = ROOT / "docs/brimline.1"
 
 def test_the_manual_page_is_what_the_command_line_says(golden: Golden) -> None:
     golden(manual(commands()), PAGE)
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_the_completion_files_are_what_the_verb_prints(golden: Golden, shell: str) -> None:
+    golden(CliRunner().invoke(commands(), ["completion", shell]).output, ROOT / f"docs/completion/brimline.{shell}")
 
 
 @pytest.mark.parametrize("verb", VERBS)

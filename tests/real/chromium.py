@@ -18,9 +18,9 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from real.places import MissingPartError
+from real.places import MissingPartError, wait_until
 
-PATIENCE = 60.0  # seconds: it may share two processors with everything else
+PATIENCE = 30.0  # seconds: it may share two processors with everything else
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -98,7 +98,7 @@ class Tab:
     async def picture(self, target: Path, *, whole: bool = False) -> None:
         """Write what is seen, or the whole page, as PNG."""
         answer = await self.call("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
-        target.write_bytes(base64.b64decode(answer["data"]))
+        await asyncio.to_thread(target.write_bytes, base64.b64decode(answer["data"]))
 
     async def call(self, method: str, **parameters: object) -> dict[str, Any]:
         """Call a method of the protocol."""
@@ -157,7 +157,7 @@ async def chromium() -> AsyncIterator[Tab]:
         command = [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - it returns at once
         try:
-            port = await _port(Path(profile, "DevToolsActivePort"), process)
+            port = await asyncio.to_thread(_port, Path(profile, "DevToolsActivePort"), process)
             async with ClientSession() as session:
                 async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
                     pages = [one for one in await answer.json() if one["type"] == "page"]
@@ -174,12 +174,12 @@ async def chromium() -> AsyncIterator[Tab]:
             await asyncio.to_thread(process.wait, 20)
 
 
-async def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            lines = file.read_text("ascii").splitlines() if file.exists() else []
-            if lines:
-                return int(lines[0])
-            if process.poll() is not None:
-                raise AssertionError(f"chromium ended with {process.returncode}")
-            await asyncio.sleep(0.05)
+def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
+    """Return where it listens, once it has written that down."""
+
+    def look() -> str:
+        if process.poll() is not None:
+            raise AssertionError(f"chromium ended with {process.returncode}")
+        return file.read_text("ascii").partition("\n")[0] if file.exists() else ""
+
+    return int(wait_until(look, "chromium listens", PATIENCE))

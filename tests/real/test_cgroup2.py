@@ -10,7 +10,7 @@ from real.engine import Dockerd
 from real.guest import Report, run_tests
 from real.places import ROOT, MissingPartError
 
-pytestmark = pytest.mark.timeout(420)
+pytestmark = pytest.mark.timeout(480)
 
 
 def assert_good(report: Report) -> None:
@@ -45,7 +45,7 @@ def data_root(tmp_path: Path) -> Path:
 
 def test_cgroup_v2_with_systemd_and_dockerd(data_root: Path) -> None:
     try:
-        report = run_tests(ROOT / "tests/cgroup2_docker", systemd=True, disk_mib=200, seed=data_root)
+        report = run_tests(ROOT / "tests/cgroup2_docker", systemd=True, disk_mib=200, seed=data_root, seconds=420)
     except MissingPartError as missing:
         pytest.skip(str(missing))
     assert_good(report)

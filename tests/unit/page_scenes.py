@@ -161,9 +161,11 @@ class Shown:
         return self.is_fresh
 
     def show(self, scenery: Scenery) -> None:
-        self.view, self.past = scenery.view(), scenery.past
-        self.next_tick.set()
-        self.next_tick = asyncio.Event()
+        """Tick."""
+        ticks = 0 if self.view is None else self.view.ticks
+        self.view, self.past = replace(scenery.view(), ticks=ticks + 1), scenery.past
+        tick, self.next_tick = self.next_tick, asyncio.Event()
+        tick.set()
 
     async def members(self, _: Subject) -> Members | None:
         return self.processes

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Verdict
 from brimline.model import AlertKey, Container, Kind, Now, Subject
+from brimline.policy.case import Tick
 from brimline.policy.decide import decide
 from brimline.policy.terms import Scene, Terms, Wish, service_of
 
@@ -90,12 +91,12 @@ def deed(of: Container, ago: float, action: str = "restart", **facts: object) ->
 
 def verdicts(there: Scene, deeds: Sequence[Deed] = (), terms: Terms | None = None) -> list[Verdict]:
     """Return policy's verdicts in the order of the wishes."""
-    return [decision.verdict for decision in decide(there, Ledger(tuple(deeds)), terms or Terms())]
+    return [decision.verdict for decision in decide(Tick(there, Ledger(tuple(deeds)), terms or Terms()))]
 
 
 def only(there: Scene, deeds: Sequence[Deed] = (), terms: Terms | None = None, **ledger: object) -> Decision:
     """Return policy's one decision."""
-    (decision,) = decide(there, Ledger(tuple(deeds), **ledger), terms or Terms())
+    (decision,) = decide(Tick(there, Ledger(tuple(deeds), **ledger), terms or Terms()))
     return decision
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from brimline.actions.reconcile import MARGIN, TRIES, Reconciler
+from brimline.actions.aftermath import MARGIN, TRIES
+from brimline.actions.reconcile import Reconciler
 from brimline.deeds import Decision, Fate, Outcome
 from unit import fake_docker
 from unit.acting import Bench

@@ -3,17 +3,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from brimline.actions.attempt import World
 from brimline.actions.base import Job, Proof, RefusedError, Standing
 from brimline.actions.lock import held
 from brimline.actions.options import ActionsOptions
 from brimline.actions.reconcile import Reconciler
 from brimline.actions.registry import ACTIONS, Parts, build
-from brimline.actions.runner import Runner, World
-from brimline.deeds import Decision, Fate, Verdict
+from brimline.actions.runner import Runner
+from brimline.deeds import Decision, Fate, Outcome, Verdict
 from brimline.errors import ActionError
 from brimline.httpclient import HttpClient
 from brimline.model import Kind, Subject
@@ -87,6 +89,9 @@ class Running:
         decision = self.bench.decision(container_id, action)
         self.runner.begin(decision, standing(decision.subject, used=90.0 * MIB), directories)
         return decision
+
+    def under_way(self) -> dict[str, str]:
+        return {name: action for (name, _), action in self.runner.busy().items()}
 
     async def idle(self) -> None:
         await until(lambda: not self.runner.busy(), 20)
@@ -295,7 +300,7 @@ def test_one_subject_has_one_action_at_a_time(bench: Bench) -> None:
         running.begin(web)
         running.begin(web, "restart")
         running.begin(other)
-        assert running.runner.busy() == {"web": "cleanup", "other": "cleanup"}
+        assert running.under_way() == {"web": "cleanup", "other": "cleanup"}
         await running.idle()
         running.begin(web)
         await running.idle()
@@ -432,7 +437,7 @@ def test_open_intents_are_concluded_one_after_the_other(bench: Bench) -> None:
 
     async def use(running: Running) -> None:
         running.runner.reconcile(intents)
-        assert running.runner.busy() == {"web": "restart", "other": "recycle"}
+        assert running.under_way() == {"web": "restart", "other": "recycle"}
         running.begin(web)
         await running.idle()
 
@@ -459,12 +464,90 @@ def test_a_listener_that_breaks_is_logged_and_frees_the_subject(bench: Bench, ca
     assert "cleanup of web was lost" in caplog.text
 
 
+def breaking(running: Running, at: str) -> None:
+    def point(name: str) -> None:
+        running.order.append(name)
+        if name == at:
+            raise ZeroDivisionError(name)
+
+    running.runner._world = replace(running.runner._world, point=point)
+
+
+@pytest.mark.parametrize("at", ["intended", "verified"])
+def test_what_broke_after_its_intent_has_failed_and_frees_its_subject(bench: Bench, at: str) -> None:
+    running = carried_out(bench, lambda r: breaking(r, at))
+    [(decision, outcome, fate)] = running.ears.concludes
+    assert running.journal.outcomes == [(decision, outcome, fate)]
+    assert (outcome.ok, fate) == (False, Fate.FAILED)
+    assert outcome.detail == f"Brimline lost it: ZeroDivisionError('{at}')"
+    assert running.runner.busy() == {}
+
+
+def test_what_broke_before_its_intent_was_not_begun(bench: Bench) -> None:
+    running = carried_out(bench, lambda r: breaking(r, "locked"))
+    assert running.ears.refusals == [(Verdict.STALE_DATA, "Brimline lost it: ZeroDivisionError('locked')")]
+    assert running.journal.outcomes == []
+
+
+def test_what_breaks_twice_is_not_tried_for_ever(bench: Bench) -> None:
+    running = carried_out(bench, lambda r: breaking(r, "concluding"))
+    assert running.order.count("concluding") == 2
+    assert running.runner.busy() == {}
+
+
+def test_what_breaks_at_the_end_is_left_to_the_next_start(bench: Bench) -> None:
+    web = bench.fake.add("web")
+
+    async def use(running: Running) -> None:
+        breaking(running, "verified")
+        running.deed.runs = lambda: asyncio.sleep(0.05)
+        running.begin(web)
+        await until(lambda: "run" in running.order)
+        await running.runner.close(5.0)
+
+    running = runs(bench, use)
+    assert len(running.journal.intents) == 1
+    assert running.journal.outcomes == []
+
+
+def test_an_open_intent_whose_conclusion_breaks_has_failed(bench: Bench) -> None:
+    web = bench.fake.add("web")
+    intents = [bench.decision(web, "cleanup"), bench.decision(web)]
+
+    async def broken(_: Decision) -> tuple[Outcome, Fate]:
+        raise ZeroDivisionError
+
+    async def use(running: Running) -> None:
+        running.runner._reconciler.conclude = broken  # type: ignore[method-assign]
+        running.runner.reconcile(intents)
+        await running.idle()
+
+    running = runs(bench, use)
+    assert [(d.action, f) for d, _, f in running.journal.outcomes] == [("cleanup", Fate.FAILED), ("restart", Fate.FAILED)]
+
+
+def test_a_container_and_a_process_group_of_one_name_are_two(bench: Bench) -> None:
+    web = bench.fake.add("web")
+    group = Subject(Kind.PROCESS, "web", ("web",), "17")
+
+    async def use(running: Running) -> None:
+        running.begin(web)
+        running.runner.begin(decided(group, bench.clock.now(), "cleanup"), standing(group, pids=(17,)))
+        assert len(running.runner.busy()) == 2
+        await running.idle()
+
+    running = runs(bench, use)
+    assert running.ears.refusals == []
+    assert len(running.ears.concludes) == 2
+
+
 def test_other_options_hold_for_what_begins_after_them(bench: Bench) -> None:
     web = bench.fake.add("web")
 
     async def use(running: Running) -> None:
         other = Deed(running.order)
-        running.runner.reconfigure({"cleanup": other}, Reconciler(bench.containers, bench.clock, bench.sleep), settle=1)
+        seen_through = Reconciler(bench.containers, bench.clock, bench.sleep)
+        running.runner.reconfigure(bench.containers, {"cleanup": other}, seen_through, settle=1)
         running.begin(web)
         await running.idle()
         assert len(other.jobs) == 1

@@ -44,3 +44,13 @@ def test_a_bundled_file_is_read_from_the_wheel(name: str, wheel: Path, tmp_path:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (ROOT / "alerts" / name).read_bytes()
+
+
+def test_the_manual_page_and_the_completions_are_installed(wheel: Path) -> None:
+    shared = {name.partition(".data/data/")[2] for name in zipfile.ZipFile(wheel).namelist()} - {""}
+    assert shared == {
+        "share/bash-completion/completions/brimline",
+        "share/fish/vendor_completions.d/brimline.fish",
+        "share/man/man1/brimline.1",
+        "share/zsh/site-functions/_brimline",
+    }

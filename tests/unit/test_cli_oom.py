@@ -112,7 +112,7 @@ def test_whoever_is_protected_and_whoever_is_not(
         ["yes", "2", "GiB", "restart,", "cleanup", "yes", "no", "none", "container/whisper"],
     ]
     assert "  container/tts: no limit: no rule can tell when it is full; set one, or declare it with" in lines[7]
-    assert "restart: it takes brimline.restart=true; cleanup: " in lines[8]
+    assert "restart: needs leave, brimline.restart=true; cleanup: " in lines[8]
     assert code == 1
     assert look(scene, containers, Told(), patterns=["whisper"])[0] == 0
     assert look(scene, containers, Told(), patterns=["nobody"])[0] == 3

@@ -17,11 +17,12 @@ from brimline.cli import commands, report_html, report_text
 from brimline.cli.report_events import Restarts
 from brimline.cli.report_facts import Report, Terms, report, standing
 from brimline.cli.report_leaks import leaks
+from brimline.cli.report_past import judged
 from brimline.cli.report_spark import spark
 from brimline.deeds import Entry, Verdict
 from brimline.journal.history import Sample
 from brimline.levels import LevelBook, Override
-from brimline.model import Phase, Subject
+from brimline.model import Kind, Phase, Subject
 from brimline.standing import State
 from fakes import container
 from unit.pasts import (
@@ -52,7 +53,7 @@ HOSTILE = '<script>alert("x")</script>&|`*_\'"\u202e'
 def made(
     seen: dict[Subject, Sequence[Sample]], entries: Sequence[Entry] = (), *, minutes: int = DAY, terms: Terms = TERMS
 ) -> Report:
-    return report(seen, entries, (0, minutes * MINUTE), terms)
+    return report(seen.items(), entries, (0, minutes * MINUTE), terms)
 
 
 def restarted(minute: int) -> float:
@@ -320,6 +321,14 @@ def test_the_file_says_by_its_name_what_it_is(tmp_path: Path) -> None:
     assert brimline(tmp_path).stdout.startswith("# Brimline report")
     refused_ = brimline(tmp_path, "-o", str(tmp_path / "none" / "a.md"))
     assert (refused_.exit_code, "write another file with -o" in refused_.stderr) == (1, True)
+
+
+def test_a_process_group_without_pss_is_told_of_by_its_rss() -> None:
+    bot = Subject(Kind.PROCESS, "bot", ("bot",), "")
+    rss = [replace(sample, used=None, usage=sample.used) for sample in samples(saw, 3)]
+    assert [one.used for one in judged(bot, rss)] == [one.usage for one in rss]
+    assert judged(bot, samples(saw, 3)) == samples(saw, 3)
+    assert judged(WEB, rss) == tuple(rss)
 
 
 def test_without_a_journal_there_is_a_sentence(tmp_path: Path) -> None:

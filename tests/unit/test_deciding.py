@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from brimline.deciding import Deciding
-from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Request, Verdict
+from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Request, Verdict, Whose, whose
 from brimline.model import Alert, AlertKey, Column, Container, Kind, Now, Phase, Snapshot, SourceReport, Subject
 from brimline.policy.book import Book
 from brimline.policy.guarded import Guarded
@@ -72,7 +72,7 @@ class Scene:
         )
         self.engine = {s: described(s, labels, started=1_600_000_000.0) for s in subjects}
         self.subjects = tuple(subjects)
-        self.busy: dict[str, str] = {}
+        self.busy: dict[Whose, str] = {}
         self.starting: set[Subject] = set()
         self.since = self.clock.wall
 
@@ -119,7 +119,7 @@ def test_what_fires_is_begun_once_and_its_own_flight_is_not_told() -> None:
     scene = Scene(WEB)
     scene.settle()
     assert scene.tick(scene.alert(WEB)) == ["run"]
-    scene.busy = {"web": "restart"}
+    scene.busy = {whose(WEB): "restart"}
     assert scene.tick(scene.alert(WEB)) == ["in_flight"]
     assert scene.tick(scene.alert(WEB)) == ["in_flight"]
     assert [decision.subject for decision in scene.heard.begun] == [WEB]

@@ -256,6 +256,17 @@ def test_a_view_cannot_be_changed() -> None:
     assert view.page == before
 
 
+def test_whoever_waits_for_the_next_tick_hears_of_it_once() -> None:
+    clock = FakeClock()
+    engine, _ = make(Two(), clock)
+    first = engine.next_tick
+    engine.tick(clock.now())
+    second = engine.next_tick
+    assert (first.is_set(), second.is_set()) == (True, False)
+    engine.tick(clock.pass_(INTERVAL))
+    assert second.is_set()
+
+
 def test_new_sources_take_the_place_of_the_old_at_the_next_tick() -> None:
     old, new, clock = Two(), Two(), FakeClock()
     engine, _ = make(old, clock)

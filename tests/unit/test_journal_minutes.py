@@ -69,10 +69,13 @@ def test_the_hour_of_everybody_is_the_hour_of_each(tmp_path: Path, clock: FakeCl
         hour = journal.hour()
         for subject in (WEB, DB):
             expected = [
-                (one.at, one.used and one.used.greatest, one.limit and one.limit.greatest)
+                (one.at, one.used.greatest / (one.limit.greatest if one.limit else 50 * PAGE))
                 for one in journal.recent(subject)
+                if one.used
             ]
-            assert list(hour[str(subject.kind), subject.name, subject.labels].points()) == expected
+            trace = hour[str(subject.kind), subject.name, subject.labels]
+            assert trace.shares(50 * PAGE, 0) == expected
+            assert trace.shares(50 * PAGE, expected[-1][0]) == expected[-1:]
         assert len(expected) == 6
 
 

@@ -17,6 +17,7 @@ from brimline.actions.messages import Notice
 from brimline.deeds import Fate
 from brimline.httpclient import HttpClient
 from brimline.model import Alert
+from brimline.redaction import SecretAddress
 from fakes import FakeClock
 from unit.notify_parts import alert, decision, outcome, receiver
 
@@ -47,7 +48,8 @@ class Scene:
     def __init__(self, client: HttpClient, *addresses: str) -> None:
         self.clock = FakeClock()
         self.firing: dict[str, Alert] = {}
-        self.all = Alertmanagers(addresses, client, interval=5.0, external_url="http://brimline/", latest=self.latest)
+        peers = [SecretAddress(address) for address in addresses]
+        self.all = Alertmanagers(peers, client, interval=5.0, external_url="http://brimline/", latest=self.latest)
 
     def latest(self, about: str) -> Notice | None:
         one = self.firing.get(about)

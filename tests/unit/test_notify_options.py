@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from brimline.actions.notify_options import NotifyOptions, WebhookOptions, shown
+from brimline.actions.notify_options import NotifyOptions, WebhookOptions
+from brimline.redaction import shown
 
 
 @pytest.mark.parametrize(

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from brimline import httpclient
-from brimline.actions.options import ActionsOptions
 from brimline.actions.notify_options import NotifyOptions, WebhookOptions
+from brimline.actions.options import ActionsOptions
 from brimline.actions.webhook import Webhook
 from brimline.cli.replay_prometheus import Range, moments_of_prometheus
 from brimline.deeds import Message

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from brimline.actions.options import ActionsOptions
-from brimline.deeds import Deed, Fate, Ledger, Verdict
+from brimline.deeds import Deed, Fate, Ledger, Verdict, whose
 from brimline.policy.backoff import BACKOFFS, in_a_row
 from brimline.policy.budget import remaining
 from brimline.policy.case import Tick
@@ -62,7 +62,7 @@ def test_where_the_fullest_may_not_go_the_next_one_does() -> None:
 def test_all_above_the_rule_wait_for_one_that_is_being_restarted_or_starting() -> None:
     a, b, c = REPLICAS
     there = scene(REPLICAS, [wish(a), wish(b)])
-    assert verdicts(replace(there, busy={"c": "restart"})) == [Verdict.LAST_REPLICA] * 2
+    assert verdicts(replace(there, busy={whose(c.subject): "restart"})) == [Verdict.LAST_REPLICA] * 2
     starting = {each.subject: each for each in (a, b, container("c", "shop/api", health="starting"))}
     assert verdicts(replace(there, containers=starting)) == [Verdict.LAST_REPLICA] * 2
     sick = {each.subject: each for each in (a, b, container("c", "shop/api", health="unhealthy"))}
@@ -101,7 +101,7 @@ def test_a_storm_lets_cleanups_pass_and_counts_no_persons() -> None:
 
 
 def test_a_storm_says_who_is_under_way() -> None:
-    told = decide(crowd(5, 8), Ledger(), Terms())[1].reason
+    told = decide(Tick(crowd(5, 8), Ledger(), Terms()))[1].reason
     assert told.endswith("so they are restarted one at a time: c0 is under way")
 
 
@@ -185,7 +185,7 @@ def test_the_second_restart_in_vain_is_told_for_a_critical_alert() -> None:
 
 
 def test_without_wishes_nothing_is_decided() -> None:
-    assert decide(scene([WHISPER], []), Ledger(), Terms()) == ()
+    assert decide(Tick(scene([WHISPER], []), Ledger(), Terms())) == ()
 
 
 def test_a_restart_refused_for_its_budget_runs_once_the_hour_has_passed() -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from brimline.deeds import Deed, Fate, Ledger, Pause, Verdict
+from brimline.deeds import Deed, Fate, Ledger, Pause, Verdict, whose
 from brimline.model import Kind, Now, Subject
+from brimline.policy.case import Tick
 from brimline.policy.decide import decide
 from brimline.policy.pauses import window
 from brimline.policy.terms import Scene, Terms
@@ -96,10 +97,10 @@ CASES: list[tuple[Verdict, Scene, list[Deed], Terms]] = [
     (Verdict.RUN, replace(THERE, samples={"whisper@1": 3}), [], Terms()),
     (Verdict.START_PERIOD, replace(THERE, starting={"whisper@1"}), [], Terms()),
     (Verdict.RUN, replace(THERE, starting={"whisper@0"}), [], Terms()),
-    (Verdict.IN_FLIGHT, replace(THERE, busy={"whisper": "cleanup"}), [], Terms()),
-    (Verdict.IN_FLIGHT, scene([], [wish(WHISPER)], busy={"whisper": "restart"}), [], Terms()),
+    (Verdict.IN_FLIGHT, replace(THERE, busy={whose(WHISPER.subject): "cleanup"}), [], Terms()),
+    (Verdict.IN_FLIGHT, scene([], [wish(WHISPER)], busy={whose(WHISPER.subject): "restart"}), [], Terms()),
     (Verdict.IN_FLIGHT, THERE, [deed(WHISPER, 900, fate=Fate.INTENDED, ended=None)], Terms()),
-    (Verdict.RUN, replace(THERE, busy={"whisper-2": "restart"}), [], Terms()),
+    (Verdict.RUN, replace(THERE, busy={("whisper-2", ("whisper-2", "", "")): "restart"}), [], Terms()),
     (Verdict.INEFFECTIVE, THERE, RELAPSED, Terms()),
     (Verdict.INEFFECTIVE, THERE, [RELAPSED[0], replace(RELAPSED[1], rule="g/Exhausted")], Terms()),
     (Verdict.RUN, THERE, [RELAPSED[0], replace(RELAPSED[1], relapsed=False)], Terms()),
@@ -142,7 +143,7 @@ CASES: list[tuple[Verdict, Scene, list[Deed], Terms]] = [
     (Verdict.LAST_REPLICA, one_of_two(other={"health": "starting"}), [], Terms()),
     (Verdict.LAST_REPLICA, one_of_two(other={"status": "paused"}), [], Terms()),
     (Verdict.LAST_REPLICA, one_of_two(starting={"b@1"}), [], Terms()),
-    (Verdict.LAST_REPLICA, one_of_two(busy={"b": "cleanup"}), [], Terms()),
+    (Verdict.LAST_REPLICA, one_of_two(busy={whose(PAIR[1].subject): "cleanup"}), [], Terms()),
     (Verdict.LAST_REPLICA, one_of_two(other={"labels": ONE_OFF}, replicas={"shop/api": "ab"}), [], Terms()),
     (Verdict.RUN, one_of_two(other={"health": "healthy"}, starting={"b@1"}), [], Terms()),
     (Verdict.RUN, one_of_two(), [], Terms()),
@@ -191,7 +192,7 @@ BINDING = [
     (Verdict.PROTECTED, replace(THERE, protected={WHISPER.subject: "this is Brimline itself"}), []),
     (Verdict.STALE_DATA, replace(THERE, containers={}), []),
     (Verdict.PAUSED, replace(THERE, pauses=pause()), []),
-    (Verdict.IN_FLIGHT, replace(THERE, busy={"whisper": "restart"}), []),
+    (Verdict.IN_FLIGHT, replace(THERE, busy={whose(WHISPER.subject): "restart"}), []),
     (Verdict.COOLDOWN, THERE, [deed(WHISPER, 5)]),
     (Verdict.BUDGET_SUBJECT, THERE, [deed(WHISPER, 800 + n) for n in range(3)]),
     (Verdict.BUDGET_HOST, THERE, [deed(container(f"c{n}"), 900 + n) for n in range(10)]),
@@ -205,7 +206,7 @@ def test_what_protects_others_binds_a_person_too(verdict: Verdict, there: Scene,
 
 
 def test_a_person_does_not_take_the_last_replica() -> None:
-    there = scene(PAIR, [asked(PAIR[0])], busy={"b": "restart"})
+    there = scene(PAIR, [asked(PAIR[0])], busy={whose(PAIR[1].subject): "restart"})
     assert verdicts(there) == [Verdict.LAST_REPLICA]
 
 
@@ -260,10 +261,10 @@ def test_a_decision_carries_what_the_ledger_must_know() -> None:
 
 def test_ids_sort_by_time_differ_within_a_tick_and_are_the_same_for_the_same_scene() -> None:
     twice = replace(THERE, wishes=(asked(WHISPER), asked(WHISPER), wish(WHISPER)))
-    first = [decision.id for decision in decide(twice, Ledger(), Terms())]
-    again = [decision.id for decision in decide(twice, Ledger(), Terms())]
+    first = [decision.id for decision in decide(Tick(twice, Ledger(), Terms()))]
+    again = [decision.id for decision in decide(Tick(twice, Ledger(), Terms()))]
     afterwards = replace(twice, now=Now(twice.now.wall + 0.001, twice.now.mono))
-    after = [decision.id for decision in decide(afterwards, Ledger(), Terms())]
+    after = [decision.id for decision in decide(Tick(afterwards, Ledger(), Terms()))]
     assert first == again
     assert len(set(first)) == 3
     assert max(first) < min(after)

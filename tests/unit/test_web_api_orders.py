@@ -6,8 +6,11 @@ import asyncio
 from dataclasses import replace
 
 import pytest
+from aiohttp.test_utils import make_mocked_request
 
 from brimline.deeds import EntryKind, Request, Verdict
+from brimline.web.api_orders import caller
+from brimline.web.door import USER
 from unit.api_scene import API, face, refusal
 from unit.web_faces import Ask, FakeDesk, FakeFace, FakePast, asking, browse, data, error, served
 
@@ -174,3 +177,22 @@ def test_a_dry_run_of_a_pause_writes_nothing(order: str) -> None:
         assert desk.noted == []
 
     browse(check, face(), desk.desk())
+
+
+@pytest.mark.filterwarnings("ignore:It is recommended to use web.RequestKey")
+@pytest.mark.parametrize(
+    ("user", "said"),
+    [
+        ("ada", "api ada"),
+        ("ada\nrule", "api ada\\x0arule"),
+        ("", "api anonymous@10.0.0.9"),
+        (None, "api anonymous@10.0.0.9"),
+    ],
+)
+def test_the_caller_is_who_was_proved_to_be_there(user: str | None, said: str) -> None:
+    request = make_mocked_request("POST", RESTART, headers={"Authorization": "Basic bWFsbG9yeTp4"}).clone(
+        remote="10.0.0.9"
+    )
+    if user is not None:
+        request[USER] = user
+    assert caller(request) == said

@@ -8,13 +8,14 @@ from textwrap import wrap
 from typing import Final
 
 from brimline.cli.remembered import Remembered
-from brimline.deeds import Deed, Entry, EntryKind, Pause, Verdict
+from brimline.deeds import RECYCLE, RESTART, Deed, Entry, EntryKind, Pause, Verdict
+from brimline.labels import printable
 from brimline.leave import Leave
 from brimline.model import Container, Now, Subject
 from brimline.policy import backoff, budget, effect
 from brimline.policy.case import Tick
 from brimline.policy.pauses import closes_in, pause_of
-from brimline.policy.terms import RECYCLE, RESTART, Scene, Wish, service_of
+from brimline.policy.terms import Scene, Wish, service_of
 from brimline.rules.spec import ACTIONS
 from brimline.units import format_bytes, format_duration
 
@@ -46,7 +47,7 @@ def acting(facts: Facts, past: Remembered, room: int) -> list[str]:
 
 
 def _hanging(word: str, said: str, room: int) -> list[str]:
-    return wrap(f"  {word:<11}  {said}", room, subsequent_indent=_INDENT, break_on_hyphens=False)
+    return wrap(f"  {word:<11}  {printable(' '.join(said.split()))}", room, subsequent_indent=_INDENT, break_on_hyphens=False)
 
 
 def _leave(facts: Facts) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from brimline.cli.flags import Refusal, config_flags, loaded
 from brimline.cli.table import Cell, Heading
 from brimline.endpoints import leans_on
 from brimline.errors import BrimlineError
+from brimline.labels import printable
 from brimline.leave import Leave, terms_of
 from brimline.loading import Value
 from brimline.model import Alert, Kind, Phase, SourceStatus, Subject
@@ -195,7 +196,7 @@ def _brief(row: Row) -> str:
 
 
 def _plain(text: str) -> str:
-    return " ".join(text.replace("|", "_").split())
+    return printable(" ".join(text.replace("|", "_").split()))
 
 
 def _perfdata(found: Sequence[Row]) -> str:

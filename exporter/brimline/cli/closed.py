@@ -6,10 +6,9 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from textwrap import wrap
 from typing import Final
 
-from brimline.deeds import Verdict
+from brimline.deeds import RESTART, Verdict
 from brimline.leave import LABEL, Leave
 from brimline.model import Container, Subject
-from brimline.policy.terms import RESTART
 from brimline.rules.terms import Rule
 from brimline.standing import Row, State
 

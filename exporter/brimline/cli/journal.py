@@ -19,6 +19,7 @@ from brimline.journal.file import NAME
 from brimline.journal.pauses import CARRIED
 from brimline.journal.rows import Line
 from brimline.journal.verify import verify as walk
+from brimline.labels import printable
 from brimline.loading import Value
 from brimline.standing import matches
 
@@ -152,7 +153,7 @@ def _as_text(*, colour: bool) -> Callable[[Entry], str]:
         painted = click.style(kind, fg="red" if failed else _COLOURS.get(entry.kind)) if colour else kind
         short = table.shorten(name, width)
         blank = " " * (width - table.cells(short))
-        return f"{asking.clock_time(entry.at.wall)}  {painted}  {short}{blank}  {' '.join(entry.text.split())}"
+        return f"{asking.clock_time(entry.at.wall)}  {painted}  {short}{blank}  {printable(' '.join(entry.text.split()))}"
 
     return show
 

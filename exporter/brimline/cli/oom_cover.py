@@ -6,10 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from brimline.deeds import Verdict
+from brimline.deeds import CLEANUP, RECYCLE, RESTART, Verdict
 from brimline.leave import Answer, Leave
 from brimline.model import Container, Kind, Subject
-from brimline.policy.terms import CLEANUP, RECYCLE, RESTART
 from brimline.rules.spec import ACTIONS
 from brimline.rules.terms import Rule
 from brimline.standing import Measures, Row
@@ -66,7 +65,7 @@ class Cover:
             if self.leave is None:
                 parts.append(f"{word}: the engine does not tell of it now")
             elif not self.allowed:
-                wanted = "it takes " if self.leave.verdict is Verdict.NOT_OPTED_IN else ""
+                wanted = "needs leave, " if self.leave.verdict is Verdict.NOT_OPTED_IN else ""
                 parts.append(f"{word}: {wanted}{self.leave.why}")
         if CLEANUP in self.actions:
             parts.append(f"{CLEANUP}: {self.lack}")

@@ -15,7 +15,7 @@ from brimline.cli.explain import find
 from brimline.cli.flags import config_flags, loaded
 from brimline.cli.plot_svg import Mark, Plot, draw
 from brimline.cli.report_facts import report
-from brimline.cli.report_past import entries, reading, terms
+from brimline.cli.report_past import entries, judged, reading, terms
 from brimline.deeds import Entry, EntryKind
 from brimline.journal import history
 from brimline.loading import Value
@@ -47,9 +47,9 @@ def plot(name: str, back: float | None, output: str | None, flags: Mapping[str, 
     since = until - (_DAY if back is None else back)
     with reading(Path(found.config.storage.path)) as reader:
         subject = find(history.subjects(reader), name)
-        samples = history.read(reader, subject, since, until)
+        samples = judged(subject, history.read(reader, subject, since, until))
         told = [entry for entry in entries(reader, since, until) if _is_of(entry, subject)]
-    made = report({subject: samples}, told, (since, until), terms(found))
+    made = report([(subject, samples)], told, (since, until), terms(found))
     picture = Plot(
         title=f"{qualified(subject)}, used memory",
         samples=samples,

@@ -13,8 +13,7 @@ from brimline.cli import asking, report_html, report_text
 from brimline.cli.flags import config_flags, loaded
 from brimline.cli.report_facts import Report
 from brimline.cli.report_facts import report as put_together
-from brimline.cli.report_past import entries, reading, terms
-from brimline.journal import history
+from brimline.cli.report_past import entries, pasts, reading, terms
 from brimline.loading import Value
 
 _DAY: Final = 86_400.0
@@ -46,9 +45,9 @@ def report(back: float | None, output: str | None, form: str | None, flags: Mapp
     until = asking.now().wall
     since = until - (_DAY if back is None else back)
     with reading(Path(found.config.storage.path)) as reader:
-        samples = {s: history.read(reader, s, since, until) for s in history.subjects(reader)}
+        by = terms(found)
         told = entries(reader, since, until)
-    made = put_together(samples, told, (since, until), terms(found))
+        made = put_together(pasts(reader, since, until), told, (since, until), by)
     kind = form or _SUFFIXES.get(Path(output or "").suffix.lower(), "md")
     text = _FORMATS[kind](made, platform.node())
     if output in {None, "-"}:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from math import ceil
 from typing import Final
 
-from brimline.deeds import Entry, EntryKind, Fate
+from brimline.deeds import RESTART, Entry, EntryKind, Fate
 from brimline.model import Kind, Phase
-from brimline.policy.terms import RESTART
 from brimline.standing import State, qualified
 
 HOUR: Final = 3600.0

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 
 from brimline.cli.report_events import Action, Episode, Killed, Restarts, action, episodes, kills, restarts
 from brimline.cli.report_leaks import Leak, leaks
 from brimline.deeds import Entry, EntryKind
-from brimline.journal.history import Sample
+from brimline.journal.history import Sample, Spread
 from brimline.levels import LevelBook
 from brimline.model import Subject
 from brimline.standing import State, qualified, state_of
+
+POINTS: Final = 120  # of a curve
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +23,7 @@ class Standing:
     """One subject over the time of the report."""
 
     subject: Subject
-    samples: tuple[Sample, ...]
+    curve: tuple[Sample, ...]  # its samples, in a report thinned to POINTS
     levels: tuple[float, float]  # alert and restart
     peak: int  # bytes used
     peak_at: float
@@ -77,13 +80,20 @@ class Terms:
 
 
 def report(
-    samples: Mapping[Subject, Sequence[Sample]], entries: Sequence[Entry], span: tuple[float, float], terms: Terms
+    samples: Iterable[tuple[Subject, Sequence[Sample]]],
+    entries: Sequence[Entry],
+    span: tuple[float, float],
+    terms: Terms,
 ) -> Report:
     """Put a report together from what was read; `span` is its beginning and its end."""
     anew = restarts(entries)
     starts = {found.name: found.times for found in anew}
-    stood = [standing(s, seen, terms.book, starts.get(qualified(s), ())) for s, seen in samples.items()]
-    standings = [one for one in stood if one is not None]
+    width = max((span[1] - span[0]) / POINTS, 1.0)
+    standings = []
+    for subject, seen in samples:  # a day of a thousand subjects is a million samples: none is kept
+        one = standing(subject, seen, terms.book, starts.get(qualified(subject), ()))
+        if one is not None:
+            standings.append(replace(one, curve=thinned(seen, span[0], width)))
     ranks = {State.CRITICAL: 0, State.WARNING: 1, State.UNKNOWN: 3, State.NORMAL: 2}
     standings.sort(key=lambda s: (ranks[s.state], not s.leaks, -(s.highest or 0.0), s.name))
     fired = episodes(entries)
@@ -101,6 +111,22 @@ def report(
         restarts=anew,
         refused=dict(refused.most_common()),
     )
+
+
+def thinned(samples: Iterable[Sample], began: float, width: float) -> tuple[Sample, ...]:
+    """Return what was used as one sample every `width` seconds."""
+    bins: dict[int, list[tuple[Sample, Spread]]] = {}
+    for sample in samples:
+        if sample.used is not None:
+            bins.setdefault(int((sample.at - began) // width), []).append((sample, sample.used))
+    return tuple([_joined([s for s, _ in found], [u for _, u in found], width) for found in bins.values()])
+
+
+def _joined(samples: Sequence[Sample], used: Sequence[Spread], width: float) -> Sample:
+    least, greatest = min(one.least for one in used), max(one.greatest for one in used)
+    average = sum(one.average for one in used) // len(used)
+    seconds = max(int(width), samples[0].seconds)
+    return Sample(samples[0].at, seconds, Spread(least, average, greatest), None, None)
 
 
 def standing(
@@ -124,7 +150,7 @@ def standing(
     limits = [sample.limit.greatest for sample in samples if sample.limit is not None and sample.limit.greatest]
     return Standing(
         subject=subject,
-        samples=tuple(samples),
+        curve=tuple(samples),
         levels=levels,
         peak=most.greatest,
         peak_at=top.at,

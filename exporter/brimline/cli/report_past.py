@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from math import ceil
 from pathlib import Path
 from typing import Final
 
@@ -14,13 +17,19 @@ from brimline.cli.report_facts import Terms
 from brimline.config import Loaded
 from brimline.deeds import Entry
 from brimline.errors import BrimlineError, JournalError
+from brimline.journal import history
 from brimline.journal.file import NAME
+from brimline.journal.history import Sample
+from brimline.journal.packing import FIELDS, unpack
 from brimline.journal.pauses import CARRIED
 from brimline.journal.reading import Reader
-from brimline.journal.rows import SELECT, line
+from brimline.journal.rows import SELECT, labels_of, line
 from brimline.levels import LevelBook
+from brimline.model import Kind, Subject
 from brimline.rules.terms import Rule
 
+_SECONDS: Final = 60
+_MINUTES: Final = "SELECT minute, data FROM minutes WHERE minute >= ? AND minute < ? ORDER BY minute"
 _KILLS: Final = "memory_oom_kills_total"
 _TOLD: Final = (
     f"{SELECT} WHERE kind IN ('alert', 'outcome', 'observed', 'refused') AND wall >= ? AND wall < ? ORDER BY seq"
@@ -45,6 +54,27 @@ def entries(reader: Reader, since: float, until: float) -> Sequence[Entry]:
     """Return what was decided, done and told of, oldest first; what prune wrote anew says nothing new."""
     found = [line(row).entry for row in reader.rows(_TOLD, (since, until))]
     return [entry for entry in found if CARRIED not in entry.facts]
+
+
+def pasts(reader: Reader, since: float, until: float) -> Iterator[tuple[Subject, tuple[Sample, ...]]]:
+    """Yield everybody's samples, one subject at a time; the minutes, which all share, are unpacked once."""
+    rows = reader.rows(_MINUTES, (ceil(since / _SECONDS), ceil(until / _SECONDS)))
+    fresh: defaultdict[int, list[Sample]] = defaultdict(list)
+    for minute, data in rows:
+        ids, *fields = unpack(data, FIELDS + 1)
+        for place, series in enumerate(ids):
+            fresh[series].append(history.sample(minute * _SECONDS, _SECONDS, [field[place] for field in fields]))
+    edge = rows[0][0] * _SECONDS if rows else until
+    for series, kind, name, labels in reader.rows("SELECT id, kind, name, labels FROM series"):
+        subject = Subject(Kind(kind), name, labels_of(labels), "")
+        yield subject, judged(subject, (*history.read(reader, subject, since, edge), *fresh.pop(series, ())))
+
+
+def judged(subject: Subject, samples: Sequence[Sample]) -> tuple[Sample, ...]:
+    """Return the samples with what rules judge as `used`: of a process group PSS, where nobody reads that its RSS."""
+    if subject.kind is not Kind.PROCESS:
+        return tuple(samples)
+    return tuple([one if one.used is not None else replace(one, used=one.usage, usage=None) for one in samples])
 
 
 def terms(found: Loaded) -> Terms:

@@ -6,11 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from brimline.cli.report_facts import Standing
+from brimline.cli.report_facts import POINTS, Standing
 
 WIDTH: Final = 240
 HEIGHT: Final = 40
-_BINS: Final = 120
 _SMALL: Final = 0.08  # of the limit; below it the curve is drawn to its own height
 
 
@@ -35,7 +34,7 @@ def spark(standing: Standing, began: float, ended: float, marks: Sequence[float]
         lower = " ".join(f"{b.x:.1f} {_y(b.least, top)}" for b in reversed(run))
         parts.append(f'<path class="band" d="M{upper} L{lower}Z"/>')
         middle = " ".join(f"{b.x:.1f} {_y(b.average, top)}" for b in run)
-        tail = f" h{WIDTH / _BINS:.1f}" if len(run) == 1 else ""
+        tail = f" h{WIDTH / POINTS:.1f}" if len(run) == 1 else ""
         parts.append(f'<path class="curve" d="M{middle}{tail}"/>')
     for at in marks:
         x = (at - began) / max(ended - began, 1.0) * WIDTH
@@ -61,13 +60,13 @@ def _y(value: float, top: float) -> str:
 
 def _runs(standing: Standing, began: float, ended: float) -> Iterator[list[_Bin]]:
     """Yield the bins that follow each other without a gap."""
-    width = max((ended - began) / _BINS, 1.0)
+    width = max((ended - began) / POINTS, 1.0)
     bins: dict[int, list[tuple[int, int, int]]] = {}
     longest = 60
-    for sample in standing.samples:
+    for sample in standing.curve:
         if sample.used is not None:
             longest = max(longest, sample.seconds)
-            place = min(max(int((sample.at - began) / width), 0), _BINS - 1)
+            place = min(max(int((sample.at - began) / width), 0), POINTS - 1)
             bins.setdefault(place, []).append((sample.used.least, sample.used.average, sample.used.greatest))
     reach = int(longest / width) + 1  # bins narrower than a sample are empty in between
     run: list[_Bin] = []
@@ -77,7 +76,7 @@ def _runs(standing: Standing, began: float, ended: float) -> Iterator[list[_Bin]
         if run and place - before > reach:
             yield run
             run = []
-        run.append(_Bin((place + 0.5) * WIDTH / _BINS, min(least), sum(average) / len(average), max(greatest)))
+        run.append(_Bin((place + 0.5) * WIDTH / POINTS, min(least), sum(average) / len(average), max(greatest)))
         before = place
     if run:
         yield run

@@ -14,6 +14,7 @@ from brimline.cli.flags import config_flags, loaded
 from brimline.cli.status_facts import Firing, Status, look
 from brimline.config import Config
 from brimline.deeds import Entry, EntryKind
+from brimline.labels import printable
 from brimline.loading import Value
 from brimline.model import Kind
 from brimline.units import format_bytes, format_duration
@@ -71,7 +72,7 @@ def as_text(found: Status, config: Config, now: float, *, colour: bool) -> Itera
         until = "until resumed" if pause.until is None else f"until {asking.clock_time(pause.until)}"
         yield said("paused", paint(f"{pause.glob or 'everything'}, {until}, by {pause.caller}", "yellow"))
     yield from _list("firing", [paint(_fires(f, now), "red") for f in found.firing], "nothing")
-    yield from _list("under way", [f"{_ago(e.at.wall, now)}  {e.text}" for e in found.under_way], "")
+    yield from _list("under way", [f"{_ago(e.at.wall, now)}  {_text(e)}" for e in found.under_way], "")
     yield from _list("last done", [_deed(entry, now) for entry in found.done], "nothing yet")
 
 
@@ -114,7 +115,11 @@ def _deed(entry: Entry, now: float) -> str:
     freed = entry.facts.get("freed_bytes")
     more = f"; freed {format_bytes(freed)}" if isinstance(freed, int | float) and freed > 0 else ""
     failed = "" if entry.kind is EntryKind.OBSERVED or entry.facts.get("ok") is True else "FAILED "
-    return f"{_ago(entry.at.wall, now)}  {failed}{' '.join(entry.text.split())}{more}"
+    return f"{_ago(entry.at.wall, now)}  {failed}{_text(entry)}{more}"
+
+
+def _text(entry: Entry) -> str:
+    return printable(" ".join(entry.text.split()))
 
 
 def _ago(wall: float, now: float) -> str:

@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 
+from brimline.actions.attempt import World
 from brimline.actions.containers import Containers, stop_time
 from brimline.actions.lock import LockedError, held
 from brimline.actions.options import RestartOptions
 from brimline.actions.reconcile import Reconciler
 from brimline.actions.restart import Restart
-from brimline.actions.runner import Runner, World
+from brimline.actions.runner import Runner
 from brimline.deeds import Fate, Outcome, Verdict
 from brimline.dockerorders import OrderError
 from brimline.httpclient import HttpClient

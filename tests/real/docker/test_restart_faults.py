@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from brimline.actions.attempt import World
 from brimline.actions.base import Job
 from brimline.actions.containers import Containers
 from brimline.actions.options import RestartOptions
 from brimline.actions.reconcile import Reconciler
 from brimline.actions.restart import Restart
-from brimline.actions.runner import Runner, World
+from brimline.actions.runner import Runner
 from brimline.deeds import Decision, Fate, Outcome
 from brimline.httpclient import HttpClient
 from real.engine import Dockerd
