@@ -11,15 +11,18 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / ".cache" / "results"
 BIN = Path(sys.executable).parent
+RUNNING: list[subprocess.Popen[bytes]] = []  # to be ended when a person ends us
 PATIENCE = 3  # a suite is ended after so many times its budget: it hangs
 
 
@@ -41,6 +44,7 @@ class Suite:
     commands: Sequence[Sequence[str]] = ()
     tests: Sequence[str] = ()
     needs: Sequence[Callable[[], str | None]] = ()
+    aside: bool = False  # beside the others: it needs one core, and mostly waits for an emulated machine
 
 
 SUITES = (
@@ -59,6 +63,7 @@ SUITES = (
         320,
         tests=["tests/real/test_cgroup2.py"],
         needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
+        aside=True,
     ),
 )
 
@@ -101,9 +106,10 @@ def end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def run(command: Sequence[str], seconds: float) -> bool:
+def run(command: Sequence[str], seconds: float, out: IO[str] | None = None) -> bool:
     """Run one command in a process group of its own; end it when its time is over."""
-    with subprocess.Popen(command, cwd=ROOT, start_new_session=True) as process:
+    with subprocess.Popen(command, cwd=ROOT, start_new_session=True, stdout=out, stderr=out) as process:
+        RUNNING.append(process)
         try:
             return process.wait(seconds) == 0
         except subprocess.TimeoutExpired:
@@ -113,18 +119,53 @@ def run(command: Sequence[str], seconds: float) -> bool:
         except BaseException:
             end(process)
             raise
+        finally:
+            RUNNING.remove(process)
 
 
-def verdict(suite: Suite, *, strict: bool) -> str:
+def verdict(suite: Suite, *, strict: bool, out: IO[str] | None = None) -> str:
     """Run the suite and return ok, failed or why it was skipped."""
     reasons = [reason for need in suite.needs if (reason := need())]
     if reasons:
         return f"skipped: {'; '.join(reasons)}"
     end = time.monotonic() + PATIENCE * suite.budget
     for command in commands_of(suite, strict=strict):
-        if not run(command, max(1.0, end - time.monotonic())):
+        if not run(command, max(1.0, end - time.monotonic()), out):
             return "failed"
     return "ok"
+
+
+class Run(threading.Thread):
+    """One run of a suite; a suite aside shows what it printed when it is over."""
+
+    def __init__(self, suite: Suite, *, strict: bool) -> None:
+        super().__init__(daemon=True)
+        self.suite = suite
+        self.strict = strict
+        self.word = "failed"
+        self.took = 0.0
+        self.out = (RESULTS / f"{suite.name}.out").open("w+") if suite.aside else None
+
+    def run(self) -> None:
+        began = time.monotonic()
+        self.word = verdict(self.suite, strict=self.strict, out=self.out)
+        self.took = time.monotonic() - began
+
+    @property
+    def good(self) -> bool:
+        """Tell whether it may pass."""
+        return self.word == "ok" or (self.word.startswith("skipped") and not self.strict)
+
+    def tell(self) -> str:
+        """Print how it went; return the line about it."""
+        if self.out is not None:
+            self.out.seek(0)
+            print(f"\n== {self.suite.name} (beside the others)\n{self.out.read()}", end="")
+            self.out.close()
+        late = ", over its budget" if self.took > self.suite.budget else ""
+        line = f"{self.suite.name:<12} {self.took:6.1f} s of {self.suite.budget} s{late}  {self.word}"
+        print(line, flush=True)
+        return line
 
 
 def main() -> int:
@@ -142,18 +183,20 @@ def main() -> int:
     shutil.rmtree(RESULTS, ignore_errors=True)
     RESULTS.mkdir(parents=True)
 
-    began, lines, good = time.monotonic(), [], True
-    for suite in SUITES:
-        if chosen.names and suite.name not in chosen.names:
-            continue
-        print(f"\n== {suite.name}", flush=True)
-        started = time.monotonic()
-        word = verdict(suite, strict=chosen.strict)
-        took = time.monotonic() - started
-        late = ", over its budget" if took > suite.budget else ""
-        lines.append(f"{suite.name:<8} {took:6.1f} s of {suite.budget} s{late}  {word}")
-        print(lines[-1], flush=True)
-        good &= word == "ok" or (word.startswith("skipped") and not chosen.strict)
+    began, lines = time.monotonic(), []
+    runs = [Run(suite, strict=chosen.strict) for suite in SUITES if not chosen.names or suite.name in chosen.names]
+    aside = [one for one in runs if one.suite.aside]
+    for one in aside:
+        one.start()
+    for one in runs:
+        if one not in aside:
+            print(f"\n== {one.suite.name}", flush=True)
+            one.run()
+            lines.append(one.tell())
+    for one in aside:
+        one.join()
+        lines.append(one.tell())
+    good = all(one.good for one in runs)
     count = Count()
     for results in sorted(RESULTS.glob("*.xml")):
         count.add(results)
@@ -169,4 +212,6 @@ if __name__ == "__main__":
     try:
         sys.exit(main())
     except KeyboardInterrupt:
+        for process in RUNNING.copy():
+            end(process)
         sys.exit(130)

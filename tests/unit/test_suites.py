@@ -57,6 +57,27 @@ def test_a_command_that_hangs_is_ended(capsys: pytest.CaptureFixture[str]) -> No
     assert "ended after 0 s: sleep 60" in capsys.readouterr().out
 
 
+def test_a_suite_aside_runs_beside_the_others_and_is_shown_at_its_end(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(suites, "BIN", Path("/bin"))
+    monkeypatch.setattr(suites, "RESULTS", tmp_path)
+    there = tmp_path / "there"
+    waits = ["sh", "-c", f"until [ -e {there} ]; do sleep 0.01; done; echo it came"]
+    monkeypatch.setattr(
+        suites,
+        "SUITES",
+        (
+            suites.Suite("guest", 20, commands=[waits], aside=True),
+            suites.Suite("first", 20, commands=[["touch", there]]),
+        ),
+    )
+    monkeypatch.setattr(suites.sys, "argv", ["suites.py"])
+    assert suites.main() == 0
+    told = capsys.readouterr().out
+    assert told.index("first ") < told.index("== guest (beside the others)\nit came") < told.index("guest  ")
+
+
 def test_counts_come_from_junit_files(tmp_path: Path) -> None:
     file = tmp_path / "a.xml"
     file.write_text('<testsuites><testsuite tests="9" failures="1" errors="2" skipped="3"/></testsuites>')
