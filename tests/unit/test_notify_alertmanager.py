@@ -147,6 +147,18 @@ def test_what_was_done_is_written_on_the_alert_after_its_end_too(over: bool) -> 
     run(check)
 
 
+def test_what_is_under_way_is_written_on_the_alert_until_it_is_done() -> None:
+    async def check(scene: Scene, peer: Peer) -> None:
+        await scene.tick(5, [alert()])
+        peer.take()
+        scene.all.begun(decision(alert()))
+        await scene.tick(0)
+        ((told,),) = peer.take()
+        assert (told["annotations"]["action_id"], told["annotations"]["outcome"]) == ("01J0", "begun")
+
+    run(check)
+
+
 def test_many_go_in_batches() -> None:
     async def check(scene: Scene, peer: Peer) -> None:
         await scene.tick(5, [alert(f"web-{n}") for n in range(150)])

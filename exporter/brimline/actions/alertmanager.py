@@ -14,19 +14,20 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final
 
-from brimline.actions.messages import Notice
-from brimline.actions.notify_options import shown
+from brimline.actions.messages import Notice, about_alert
 from brimline.actions.shapes import moment
+from brimline.deeds import Decision
 from brimline.errors import UnreachableError
 from brimline.httpclient import HttpClient
 from brimline.model import Now
-from brimline.redaction import hide_secrets
+from brimline.redaction import SecretAddress, hide_secrets
 
 _log: Final = logging.getLogger(__name__)
 RESEND: Final = 60.0  # seconds; Prometheus's --rules.alert.resend-delay
 RESOLVED_FOR: Final = 300.0  # seconds for which the end of an alert is posted again
 ENDS_AFTER: Final = 4  # times the longer of interval and RESEND: rules/manager.go:AlertingRule.sendAlerts
 BATCH: Final = 64  # alerts in one request
+BEGUN: Final = "begun"  # the outcome of what is under way
 _SECONDS: Final = 10.0  # for one request; Prometheus's default
 _PATIENCE: Final = 5.0  # seconds after a failed request
 _ANSWER: Final = 200  # characters of a refusal that are shown
@@ -47,7 +48,7 @@ class _Held:
 class _Peer:
     """One Alertmanager: what it knows since when, and how it is."""
 
-    address: str
+    address: SecretAddress
     posted: dict[str, tuple[int, float]] = field(default_factory=dict)  # version and mono by alert
     again: float = float("-inf")  # mono before which it is left alone
     error: str = ""
@@ -58,22 +59,28 @@ class Alertmanagers:
     """All of them get all alerts; one that is slow or down delays no other."""
 
     def __init__(
-        self, addresses: Iterable[str], client: HttpClient, *, interval: float, external_url: str, latest: Latest
+        self,
+        addresses: Iterable[SecretAddress],
+        client: HttpClient,
+        *,
+        interval: float,
+        external_url: str,
+        latest: Latest,
     ) -> None:
         self._client = client
         self._latest = latest  # an alert with its values of now; None once it does not fire
         self._held: dict[str, _Held] = {}
         self._versions = count(1)
         self._done: dict[str, Mapping[str, str]] = {}  # what was done about an alert
-        self._peers: dict[str, _Peer] = {}
+        self._peers: dict[SecretAddress, _Peer] = {}
         self.use(addresses, interval=interval, external_url=external_url)
 
     @property
     def errors(self) -> Mapping[str, str]:
         """Return what is wrong with which of them."""
-        return {shown(peer.address): peer.error for peer in self._peers.values() if peer.error}
+        return {f"{peer.address}": peer.error for peer in self._peers.values() if peer.error}
 
-    def use(self, addresses: Iterable[str], *, interval: float, external_url: str) -> None:
+    def use(self, addresses: Iterable[SecretAddress], *, interval: float, external_url: str) -> None:
         """Post to these from now on."""
         self._lasts = ENDS_AFTER * max(interval, RESEND)
         self._external_url = external_url
@@ -96,10 +103,17 @@ class Alertmanagers:
 
     def acted(self, notice: Notice) -> None:
         """Write on an alert what was done about it, or why nothing was."""
-        if (held := self._held.get(notice.about)) is None:
+        self._write(notice.about, notice.action, notice.action_id, notice.outcome)
+
+    def begun(self, decision: Decision) -> None:
+        """Write on an alert that something is being done: a route may wait with waking somebody."""
+        if decision.key is not None:
+            self._write(about_alert(decision.key), decision.action, decision.id, BEGUN)
+
+    def _write(self, about: str, action: str, action_id: str, outcome: str) -> None:
+        if (held := self._held.get(about)) is None:
             return
-        done = {"action": notice.action, "action_id": notice.action_id, "outcome": notice.outcome}
-        self._done[notice.about] = done
+        self._done[about] = {"action": action, "action_id": action_id, "outcome": outcome}
         held.version = next(self._versions)
 
     def post(self, now: Now) -> None:
@@ -153,18 +167,18 @@ class Alertmanagers:
         finally:
             peer.flying = None
 
-    async def _send(self, address: str, alerts: Sequence[Mapping[str, object]]) -> str:
+    async def _send(self, address: SecretAddress, alerts: Sequence[Mapping[str, object]]) -> str:
         """Post one batch; return what went wrong."""
-        url = f"{address.rstrip('/')}/api/v2/alerts"
+        url = f"{address.get_secret_value().rstrip('/')}/api/v2/alerts"
         body, headers = json.dumps(alerts).encode(), {"Content-Type": "application/json"}
         try:
             answer = await self._client.send("POST", url, seconds=_SECONDS, body=body, headers=headers)
         except UnreachableError as error:
-            return f"{error}".replace(hide_secrets(url), shown(address))
+            return f"{error}".replace(hide_secrets(url), f"{address}")
         if answer.ok:
             return ""
         said = hide_secrets(answer.body[:_ANSWER].decode(errors="replace")).strip()
-        return f"POST {shown(address)}: answered {answer.status}" + (f": {said}" if said else "")
+        return f"POST {address}: answered {answer.status}" + (f": {said}" if said else "")
 
     def _alert(self, about: str, now: Now) -> dict[str, object]:
         notice = self._held[about].notice
@@ -182,7 +196,7 @@ class Alertmanagers:
         if error and not peer.error:
             _log.error("Alertmanager is not told of alerts: %s", error)
         elif peer.error and not error:
-            _log.info("Alertmanager %s takes alerts again", shown(peer.address))
+            _log.info("Alertmanager %s takes alerts again", peer.address)
         peer.error = error
 
 

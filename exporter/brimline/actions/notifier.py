@@ -24,7 +24,7 @@ from brimline.actions.sender import Sender
 from brimline.actions.shapes import SHAPES
 from brimline.actions.told import Told
 from brimline.actions.webhook import Webhook
-from brimline.deeds import Decision, Fate, Outcome
+from brimline.deeds import Decision, Fate, Outcome, Verdict
 from brimline.errors import JournalError
 from brimline.httpclient import HttpClient
 from brimline.model import Alert, AlertKey, Clock, Now, Phase, Transition
@@ -110,6 +110,8 @@ class Notifier:
     def decided(self, decisions: Sequence[Decision]) -> None:
         """Take in what policy says; a refusal is told of when it is news."""
         for decision in decisions:
+            if decision.verdict is Verdict.RUN:
+                self.alertmanagers.begun(decision)
             if not self._refusals.news(decision):
                 continue
             notice = messages.refused(decision, self._alert_of(decision))
