@@ -68,6 +68,7 @@ class Shown:
         self._numbers = itertools.count()
         self.self_metrics = SelfMetrics()
         self.past = Past(self._subjects)
+        self.next_tick = asyncio.Event()
         self.view: View | None = None
         self.next()
 
@@ -89,9 +90,6 @@ class Shown:
     async def members(self, _: Subject) -> Members | None:
         """Return nothing."""
         return None
-
-    async def ticked(self) -> None:
-        """Return at once."""
 
     async def reload(self) -> list[str]:
         """Reload nothing."""

@@ -283,7 +283,8 @@ def _parts(used: float, cache: float) -> Values:
         "memory_working_set_bytes": used + cache / 2,
         "memory_anon_bytes": used * 0.7,
         "memory_shmem_bytes": used * 0.2,
-        "memory_kernel_bytes": used * 0.05,
+        "memory_kernel_bytes": used * 0.05 + cache * 0.1,
+        "memory_slab_reclaimable_bytes": cache * 0.1,
         "memory_file_bytes": cache + used * 0.2,
     }
 

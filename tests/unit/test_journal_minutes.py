@@ -62,6 +62,7 @@ def test_the_hour_of_everybody_is_the_hour_of_each(tmp_path: Path, clock: FakeCl
         for minute in range(9):
             subjects = (WEB, DB) if minute % 3 else (WEB,)
             tick(journal, clock, USED, subjects, *range(minute, minute + len(subjects)))
+            tick(journal, clock, USED, subjects, *range(minute + 5, minute + 5 + len(subjects)))
             tick(journal, clock, LIMIT, subjects[:1], 100)
             clock.pass_(60)
         tick(journal, clock, USED, (WEB,), 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import groupby
@@ -70,14 +70,14 @@ class Trace:
     used: tuple[int, ...]  # the greatest of each minute, in pages; NOTHING: not known
     limit: tuple[int, ...]
 
-    def points(self) -> Iterator[tuple[int, int | None, int | None]]:
-        """Yield wall time, used and limit in bytes."""
-        for minute, used, limit in zip(self.minutes, self.used, self.limit, strict=True):
-            yield (
-                minute * _SECONDS,
-                None if used == NOTHING else used * PAGE,
-                None if limit == NOTHING else limit * PAGE,
-            )
+    def shares(self, limit: float, since: float) -> list[tuple[float, float]]:
+        """Return wall time and share of the limit of then, or of this one in bytes where there was none."""
+        first, otherwise = since / _SECONDS, limit / PAGE
+        return [
+            (minute * _SECONDS, used / of)
+            for minute, used, bound in zip(self.minutes, self.used, self.limit, strict=True)
+            if used != NOTHING and minute >= first and (of := bound if bound != NOTHING else otherwise)
+        ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ class Frame:
             f'<nav aria-label="Endpoints">{links}</nav><span id="link" class="dim" aria-live="off"></span></header>'
             f'<main id="main" tabindex="-1">{content}</main>'
             f"<footer>Brimline {escape(__version__)}</footer></body></html>\n"
-        ).encode()
+        ).encode(errors="backslashreplace")  # a byte that is no UTF-8 is seen as such, and costs no page
 
 
 def _file(name: str) -> str:

@@ -13,7 +13,7 @@ from brimline.journal.lines import Wanted
 from brimline.journal.minutes import Trace
 from brimline.model import Alert, Kind, Phase, Subject
 from brimline.policy.served import BUDGET
-from brimline.standing import Measures, Row, ended, rows, stopped
+from brimline.standing import Measures, Row, ended, gravity, rows, stopped
 from brimline.view import View
 from brimline.web.face import Past
 from brimline.web.sparks import HOUR, Hour, hour_of
@@ -67,7 +67,7 @@ class Gathered:
         for alert in self.measures.alerts:
             self._alerts.setdefault(key_of(alert.subject), []).append(alert)
         self.decisions: dict[Subject, list[Decision]] = {}
-        for decision in view.decisions:
+        for decision in sorted(view.decisions, key=lambda decision: gravity(decision.severity)):
             self.decisions.setdefault(decision.subject, []).append(decision)
         self.up, self.trouble = (past.up, past.why) if past is not None else (True, "")
         self._hours: Mapping[Key, Trace] = past.hour() if past is not None else {}
@@ -89,7 +89,9 @@ class Gathered:
         return hour_of(self._hours.get(key_of(line.subject)), line.row, self.deeds(line.subject), self.at)
 
     def kills(self, subject: Subject) -> int:
-        """Return how many of its processes were killed for want of memory."""
+        """Return how many of its processes were killed for want of memory; a host's count is as old as its boot."""
+        if subject.kind is Kind.HOST:
+            return 0
         return int(self.measures.get(subject, "memory_oom_kills_total") or 0)
 
     def alerts(self, subject: Subject) -> Sequence[Alert]:

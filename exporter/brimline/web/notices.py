@@ -8,7 +8,7 @@ from typing import Final
 
 from brimline.deeds import Decision, Entry, EntryKind, Pause, Verdict
 from brimline.model import Alert, Phase, SourceStatus
-from brimline.standing import State, amount
+from brimline.standing import SEVERITIES, amount, gravity
 from brimline.units import format_bytes, format_duration
 from brimline.web.gathered import Gathered
 from brimline.web.markup import ago, clock, duration, iso, link, listing, moment, place, size
@@ -22,7 +22,6 @@ _WORDS: Final = {
     EntryKind.OBSERVED: "seen",
     EntryKind.RELAPSED: "relapsed",
 }
-SEVERITIES: Final = (str(State.CRITICAL), str(State.WARNING))  # in front of all others
 
 
 def loud(gathered: Gathered, *, fresh: bool) -> Iterator[str]:
@@ -58,7 +57,9 @@ def _pause(pause: Pause, at: float) -> str:
 def alerts(gathered: Gathered, up: str) -> Iterator[str]:
     """Yield what fires and what was done about it, then what is pending; the worst of each severity first."""
     ratios = {line.subject: line.ratio for line in gathered.lines}
-    found = sorted(gathered.measures.alerts, key=lambda alert: (rank(alert), -ratios.get(alert.subject, 0.0)))
+    found = sorted(
+        gathered.measures.alerts, key=lambda alert: (gravity(alert.severity), -ratios.get(alert.subject, 0.0))
+    )
     firing = [alert_item(a, gathered.at, up, _answers(gathered, a)) for a in found if a.phase is Phase.FIRING]
     pending = [alert_item(alert, gathered.at, up) for alert in found if alert.phase is Phase.PENDING]
     if firing:
@@ -89,11 +90,6 @@ def _answers(gathered: Gathered, alert: Alert) -> str:
 def _short(decision: Decision) -> str:
     css, words = _said(decision)
     return f'<span class="did {css}">{words}</span>'
-
-
-def rank(alert: Alert) -> int:
-    """Return how grave an alert is; 0 is the gravest."""
-    return SEVERITIES.index(alert.severity) if alert.severity in SEVERITIES else len(SEVERITIES)
 
 
 def alert_item(alert: Alert, at: float, up: str | None, answers: str = "") -> str:

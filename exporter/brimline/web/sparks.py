@@ -42,14 +42,8 @@ class Hour:
 
 def hour_of(trace: Trace | None, now: Row | None, deeds: Sequence[Entry], at: float) -> Hour:
     """Return the last hour up to now; where there was no limit then, against the one of now."""
-    limit = now.limit if now is not None else None
-    points: list[Point] = []
-    if trace is not None:
-        points = [
-            (wall, used / of)
-            for wall, used, bound in trace.points()
-            if used is not None and (of := bound or limit) and at - HOUR <= wall <= at
-        ]
+    limit = (now.limit if now is not None else None) or 0.0
+    points = trace.shares(limit, at - HOUR) if trace is not None else []
     if points and limit and now is not None and now.used is not None:
         points.append((at, now.used / limit))
     return Hour(at, points, [(deed.at.wall, tone(deed)) for deed in deeds if at - HOUR <= deed.at.wall <= at])

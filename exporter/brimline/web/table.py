@@ -105,7 +105,9 @@ def _restarts(gathered: Gathered, line: Line) -> str:
     times = gathered.measures.get(line.subject, "restarts_total")
     budget = gathered.budgets.get(line.subject)
     said = _NOTHING if times is None else f"{times:.0f}"
-    return said if budget is None else f'{said} <span class="budget">{budget:.0f} left this hour</span>'
+    if budget is None:
+        return said
+    return f'{said} <span class="budget" title="restarts that the budgets still allow">{budget:.0f} left</span>'
 
 
 def _why(gathered: Gathered, line: Line) -> Iterator[str]:
