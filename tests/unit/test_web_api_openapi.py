@@ -114,6 +114,15 @@ def test_every_answer_is_as_described(operation: Operation, state: str) -> None:
     asyncio.run(run())
 
 
+def test_a_line_too_long_to_be_read_is_refused_as_described() -> None:
+    async def check(ask: Ask) -> None:
+        answer = await ask(f"/api/v1/targets?name={'x' * 9000}")
+        assert (answer.status, answer.content_type) == (400, "text/plain")
+        assert answer.content_type in document()["paths"]["/api/v1/targets"]["get"]["responses"]["400"]["content"]
+
+    browse(check, face())
+
+
 def test_every_operation_has_a_name_of_its_own() -> None:
     names = [operation.name for operation in (*OPERATIONS, HEALTH)]
     assert len(set(names)) == len(names)

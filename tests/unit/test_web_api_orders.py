@@ -179,7 +179,6 @@ def test_a_dry_run_of_a_pause_writes_nothing(order: str) -> None:
     browse(check, face(), desk.desk())
 
 
-@pytest.mark.filterwarnings("ignore:It is recommended to use web.RequestKey")
 @pytest.mark.parametrize(
     ("user", "said"),
     [

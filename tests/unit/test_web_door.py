@@ -18,7 +18,7 @@ from brimline.web import auth, door
 from brimline.web.auth import TooManyError, Users
 from brimline.web.ratelimit import Bucket
 from brimline.web.sites import Names
-from unit.web_faces import Ask, FakeDesk, FakeFace, browse
+from unit.web_faces import Ask, FakeDesk, FakeFace, browse, served
 
 SECRET = "correct horse"  # noqa: S105 - in a test
 ORDER = "/api/v1/targets/container/web/restart"
@@ -230,3 +230,16 @@ def test_a_bucket_fills_again_with_time() -> None:
     assert bucket.take(102.0)
     assert not bucket.take(102.0)
     assert [bucket.take(1e6) for _ in range(4)] == [True, True, True, False]
+
+
+def test_what_is_no_http_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> None:
+        async with served(FakeFace()) as running:
+            host, port = running.addresses[0].removeprefix("http://").split(":")
+            reader, writer = await asyncio.open_connection(host, int(port))
+            writer.write(b"GET / HTTP/1.1\r\nHost: a\x00b\r\n\r\n")
+            assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+            writer.close()
+
+    asyncio.run(run())
+    assert caplog.text == ""

@@ -75,7 +75,7 @@ def test_the_worst_stands_first_with_why_and_with_what_was_done_about_it() -> No
     page = seen(shop())
     assert page.states == ["critical", "normal", "normal", "normal", "normal"]
     assert (
-        "whisper-bot container / shop / whisper-bot 91.2 % 934 MiB of 1 GiB - 2 1 left this hour 1 OOM kill critical "
+        "whisper-bot container / shop / whisper-bot 91.2 % 934 MiB of 1 GiB - 2 1 left 1 OOM kill critical "
         "It holds 91.2 % of 1 GiB and nothing of that can be dropped: critical, 81.9 MiB are left before something is "
         "killed. no restart, cooldown: the last restart ended 40s ago; the next is possible in 20s "
         "40s ago : restart of whisper-bot done: it is healthy again after 3.2s; freed 20.5 MiB ( 952 MiB before, "
@@ -92,7 +92,7 @@ def test_what_fires_stands_on_top_with_its_answer_and_what_is_pending_after_it()
 
 def test_a_leak_tells_its_sentence_and_the_time_that_is_left() -> None:
     text = seen(shop()).text
-    assert "translator container / shop / translator 61.0 % 937 MiB of 1.50 GiB 42m 0 3 left this hour normal" in text
+    assert "translator container / shop / translator 61.0 % 937 MiB of 1.50 GiB 42m 0 3 left normal" in text
     assert "leaking: Its floor keeps rising" in text
 
 
@@ -160,6 +160,19 @@ def test_what_is_under_way_is_told_as_such(verdict: Verdict) -> None:
     scenery = Scenery().add(a, 0.9)
     scenery.decisions.append(decision(a, verdict, "it began 3s ago"))
     assert "restart under way: it began 3s ago" in seen(scenery).text
+
+
+def test_the_answer_to_the_gravest_alert_comes_first() -> None:
+    a = container("a")
+    scenery = Scenery().add(a, 0.9)
+    mild = replace(decision(a, Verdict.COOLDOWN, "mild", "cleanup"), severity="warning")
+    scenery.decisions += [mild, replace(decision(a, Verdict.PROTECTED, "grave"), severity="critical")]
+    assert "no restart, protected: grave no cleanup, cooldown: mild" in seen(scenery).text
+
+
+def test_what_the_host_killed_since_its_boot_is_no_news() -> None:
+    scenery = Scenery().add(HOST, 0.1, memory_oom_kills_total=62).add(container("a"), 0.1, memory_oom_kills_total=2)
+    assert re.findall(r"\d+ OOM kills", seen(scenery).text) == ["2 OOM kills"]
 
 
 def test_an_action_that_failed_and_one_that_made_it_worse_say_so() -> None:

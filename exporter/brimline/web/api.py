@@ -21,7 +21,7 @@ from brimline.redaction import hide_secrets
 from brimline.standing import Row
 from brimline.view import View
 from brimline.web import api_queries as queries
-from brimline.web.api_answers import ConfigAnswer, JournalState, Status
+from brimline.web.api_about import ConfigAnswer, JournalState, Status
 from brimline.web.api_lines import journal, pause, rules, source
 from brimline.web.api_views import Counts, Shown
 from brimline.web.envelope import RefusedError, answered, sent, wrapped

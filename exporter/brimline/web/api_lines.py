@@ -8,7 +8,7 @@ from brimline.deeds import Entry, Pause
 from brimline.model import SourceStatus, Subject
 from brimline.rules import clauses, expression, template
 from brimline.rules.terms import Rule, RuleSet
-from brimline.web.api_answers import (
+from brimline.web.api_about import (
     EntryAnswer,
     Journal,
     PauseAnswer,

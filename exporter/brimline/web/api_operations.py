@@ -6,10 +6,14 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
+from brimline.model import Kind
+from brimline.web import api_about as about
 from brimline.web import api_answers as answers
 from brimline.web import api_queries as queries
+from brimline.web.api_fields import Answer
 
 ROOT: Final = "/api/v1"
+ORDERED: Final = (Kind.CONTAINER,)  # what an action may be asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +23,12 @@ class Operation:
     name: str
     path: str
     summary: str
-    answer: type[answers.Answer] | None  # None: it answers in another form
+    answer: type[Answer] | None  # None: it answers in another form
     query: type[queries.Query] = queries.NoQuery
     method: str = "GET"
     success: tuple[HTTPStatus, ...] = (HTTPStatus.OK,)
     refusals: tuple[HTTPStatus, ...] = ()  # beside 400, which each has
+    kinds: tuple[Kind, ...] = tuple(Kind)  # that its path may name
 
     @property
     def changes(self) -> bool:
@@ -39,8 +44,9 @@ _TARGET: Final = f"{ROOT}/targets/{{kind}}/{{name}}"
 
 
 def _order(action: str, summary: str, query: type[queries.Query]) -> Operation:
-    done = _ASKED if query is queries.AskQuery else (HTTPStatus.ACCEPTED,)
-    return Operation(action, f"{_TARGET}/{action}", summary, answers.Asked, query, "POST", done, _ORDER)
+    acts = query is queries.AskQuery
+    done, kinds = (_ASKED, ORDERED) if acts else ((HTTPStatus.ACCEPTED,), tuple(Kind))
+    return Operation(action, f"{_TARGET}/{action}", summary, about.Asked, query, "POST", done, _ORDER, kinds)
 
 
 OPERATIONS: Final = (
@@ -56,12 +62,12 @@ OPERATIONS: Final = (
     Operation(
         "alerts", f"{ROOT}/alerts", "What is pending or firing, the most urgent first", answers.Alerts, refusals=_GONE
     ),
-    Operation("rules", f"{ROOT}/rules", "The rules in force", answers.Rules),
+    Operation("rules", f"{ROOT}/rules", "The rules in force", about.Rules),
     Operation(
         "journal",
         f"{ROOT}/journal",
         "What was decided, done and asked for, the newest first",
-        answers.Journal,
+        about.Journal,
         queries.JournalQuery,
         refusals=_GONE,
     ),
@@ -72,8 +78,8 @@ OPERATIONS: Final = (
         answers.Decisions,
         refusals=_GONE,
     ),
-    Operation("status", f"{ROOT}/status", "How Brimline itself fares; answers while it is stale too", answers.Status),
-    Operation("config", f"{ROOT}/config", "The configuration in force, secrets hidden", answers.ConfigAnswer),
+    Operation("status", f"{ROOT}/status", "How Brimline itself fares; answers while it is stale too", about.Status),
+    Operation("config", f"{ROOT}/config", "The configuration in force, secrets hidden", about.ConfigAnswer),
     Operation("events", f"{ROOT}/events", "Server-sent events: one `view` a tick", None, refusals=_GONE),
     Operation("openapi", f"{ROOT}/openapi.json", "This document", None),
     _order("restart", "Ask for a restart of a container; policy decides", queries.AskQuery),
@@ -87,6 +93,6 @@ HEALTH: Final = Operation(
     "health",
     "/health/{name}",
     "503 while a rule that restarts fires for what has this name: a container, project/service, unit or group",
-    answers.Health,
+    about.Health,
     refusals=(HTTPStatus.NOT_FOUND,),
 )

@@ -17,19 +17,20 @@ from typing import Final
 
 from aiohttp import web
 
-from brimline.deeds import Decision, Entry, Pause, Request
+from brimline.deeds import CLEANUP, RESTART, Decision, Entry, Pause, Request
 from brimline.journal import told
 from brimline.labels import sanitise
-from brimline.model import Clock, Kind, Subject
-from brimline.policy.terms import CLEANUP, RESTART
+from brimline.model import Clock, Subject
 from brimline.web import api_queries as queries
 from brimline.web.api import Answering, Api
-from brimline.web.api_answers import Asked, Order
+from brimline.web.api_about import Asked
+from brimline.web.api_fields import Order
+from brimline.web.api_operations import ORDERED
 from brimline.web.api_views import decision_answer
+from brimline.web.door import USER
 from brimline.web.envelope import RefusedError, answered
 from brimline.web.face import Face
 
-USER: Final = "user"  # of a request: who it comes from, once that is proved
 _WAITERS: Final = 16
 _OFF: Final = "actions over HTTP are off; start Brimline with --web.enable-actions"
 
@@ -63,7 +64,7 @@ class Orders:
         desk = self._opened()
         query = queries.of(request, queries.AskQuery)
         subject = await self._subject(request)
-        if subject.kind is not Kind.CONTAINER:
+        if subject.kind not in ORDERED:
             raise RefusedError(
                 HTTPStatus.BAD_REQUEST, f"only a container can be asked a {action} for, no {subject.kind}"
             )

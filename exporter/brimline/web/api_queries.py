@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any, Final, TypeVar, get_origin
+from typing import Annotated, Any, Final, Literal, TypeVar, get_origin
 
 from aiohttp import web
 from multidict import MultiMapping
@@ -19,10 +19,10 @@ from brimline.labels import sanitise
 from brimline.mistakes import did_you_mean, sentence
 from brimline.model import Kind
 from brimline.options import refusal
-from brimline.web.api_answers import Standing
+from brimline.web.api_fields import Standing
 from brimline.web.envelope import RefusedError
 
-_LONGEST: Final = 500
+_LONGEST: Final = 250  # characters of up to 12 bytes each: a request line ends at 8190
 _LAST_SEQ: Final = 2**63 - 1
 _LATEST: Final = 253_402_300_800  # the year 10000
 Q = TypeVar("Q", bound="Query")
@@ -48,6 +48,7 @@ Flag = Annotated[bool, BeforeValidator(_exact("true|false", "true or false"))]
 Moment = Annotated[
     float, Field(ge=0, le=_LATEST), BeforeValidator(_exact(r"[0-9.eE+-]{1,40}", "seconds since the epoch"))
 ]
+Action = Literal["restart", "recycle", "cleanup"]
 Word = Annotated[str, AfterValidator(_text), Field(min_length=1, max_length=_LONGEST)]
 
 
@@ -79,13 +80,13 @@ class JournalQuery(Query):
     """Lines at most."""
     cursor: Annotated[int, Field(ge=1, le=_LAST_SEQ), WHOLE] | None = None
     """Where the page before this one ended: its `next`."""
-    kind: tuple[EntryKind, ...] = ()
+    kind: Annotated[tuple[EntryKind, ...], Field(max_length=len(EntryKind))] = ()
     """Only lines of these kinds; may be repeated."""
     target_kind: Kind | None = None
     """Only lines about targets of this kind."""
     name: Word | None = None
     """Only lines about the target of exactly this name, whatever its incarnation."""
-    action: Word | None = None
+    action: Action | None = None
     """Only lines about this action."""
     since: Moment | None = None
     """Only lines of this moment and later, in seconds since the epoch."""

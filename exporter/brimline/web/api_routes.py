@@ -9,7 +9,7 @@ from aiohttp import web
 
 from brimline.web import api_queries as queries
 from brimline.web.api import Answering, Api
-from brimline.web.api_answers import Order
+from brimline.web.api_fields import Order
 from brimline.web.api_operations import HEALTH, OPERATIONS, ROOT, Operation
 from brimline.web.api_orders import Desk, Orders
 from brimline.web.envelope import RefusedError, refused, sent

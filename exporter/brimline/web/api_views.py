@@ -25,12 +25,12 @@ from brimline.web.api_answers import (
     LevelAnswer,
     SampleAnswer,
     SpreadAnswer,
-    Standing,
     Target,
     TargetAnswer,
     TargetDetail,
     Targets,
 )
+from brimline.web.api_fields import Standing
 from brimline.web.api_queries import TargetsQuery
 
 Whose = tuple[Kind, str, tuple[str, ...]]

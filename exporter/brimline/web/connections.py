@@ -7,6 +7,7 @@ waited longest gives up its place: a crowd of idle clients cannot lock a scraper
 from __future__ import annotations
 
 import asyncio
+import logging
 import resource
 import ssl
 from collections.abc import Callable, Sequence
@@ -19,6 +20,10 @@ from brimline.errors import BrimlineError
 from brimline.web.door import DOOR, Door
 
 _MOST: Final = 512
+# aiohttp writes a traceback for every malformed request, and who sends them would fill the log. What goes wrong in our
+# own pages is told by their edge.
+_unheard: Final = logging.getLogger(f"{__name__}.unheard")
+_unheard.setLevel(logging.CRITICAL)
 _FULL: Final = (  # without Content-Length: the connection's end is the answer's
     b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: text/plain; charset=utf-8\r\nRetry-After: 5\r\n"
     b"Connection: close\r\n\r\nAll places are taken; try again in a few seconds.\n"
@@ -187,7 +192,9 @@ class Served:
 async def serve(app: web.Application, addresses: Sequence[tuple[str, int]], connections: Connections) -> Served:
     """Listen on every address (an empty host: all of this machine's) or on none."""
     patience = connections.patience
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=patience.drain, keepalive_timeout=patience.idle)
+    runner = web.AppRunner(
+        app, access_log=None, logger=_unheard, shutdown_timeout=patience.drain, keepalive_timeout=patience.idle
+    )
     await runner.setup()
     make_protocol = runner.server
     if make_protocol is None:

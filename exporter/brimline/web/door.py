@@ -29,7 +29,7 @@ from brimline.web.ratelimit import Bucket
 from brimline.web.sites import SAFE, Names
 from brimline.web.tokenfile import TokenFile
 
-USER: Final = "user"  # of a request: who it comes from, once that is proved
+USER: Final = web.RequestKey("user", str)  # who it comes from, once that is proved
 TOKEN: Final = "token"  # noqa: S105 - what a request is called that showed it
 OPEN: Final = ("/-/healthy", "/-/ready")  # they tell nothing, and who asks them has no password
 INBOUND: Final = "/api/v1/alertmanager"  # has a token of its own

@@ -67,6 +67,6 @@ def answered(data: BaseModel, status: HTTPStatus = HTTPStatus.OK) -> web.Respons
 def refused(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> web.Response:
     """Return the answer to what cannot be answered."""
     kind = _TYPES.get(status, ErrorType.INTERNAL if status >= HTTPStatus.INTERNAL_SERVER_ERROR else ErrorType.BAD_DATA)
-    body = json.dumps({"status": "error", "errorType": kind, "error": sentence}).encode() + b"\n"
+    body = json.dumps({"status": "error", "errorType": kind, "error": sentence}, separators=(",", ":")).encode() + b"\n"
     kept = {name: value for name, value in (headers or {}).items() if name.lower() not in _OWN}
     return web.Response(status=status, body=body, headers={**_HEADERS, **kept})

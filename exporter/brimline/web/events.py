@@ -15,7 +15,7 @@ from typing import Final
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from brimline.web.api_answers import ViewEvent
+from brimline.web.api_about import ViewEvent
 from brimline.web.envelope import RefusedError
 from brimline.web.face import Face
 

@@ -11,15 +11,16 @@ from typing import Final
 
 from aiohttp import web
 
+from brimline.deeds import RESTART
 from brimline.labels import names
 from brimline.mistakes import did_you_mean
 from brimline.model import Alert, Kind, Phase, Subject
-from brimline.policy.terms import RESTART
 from brimline.rules.diagnosis import STARTING
 from brimline.standing import Row
 from brimline.units import format_bytes, format_ratio
 from brimline.web import api_queries as queries
-from brimline.web.api_answers import Condition, Health, HealthTarget, Standing
+from brimline.web.api_about import Health, HealthTarget
+from brimline.web.api_fields import Condition, Standing
 from brimline.web.api_views import Shown
 from brimline.web.envelope import JSON, RefusedError
 from brimline.web.face import Face

@@ -10,7 +10,8 @@ from typing import Any, Final
 from pydantic.json_schema import models_json_schema
 
 from brimline.model import Kind
-from brimline.web.api_answers import Answer, ViewEvent
+from brimline.web.api_about import ViewEvent
+from brimline.web.api_fields import Answer
 from brimline.web.api_operations import HEALTH, OPERATIONS, Operation
 from brimline.web.envelope import JSON, ErrorType
 
@@ -82,7 +83,9 @@ def _operation(operation: Operation, asked: Json) -> Json:
 
 def _places(operation: Operation) -> Iterator[Json]:
     if "{kind}" in operation.path:
-        yield _place("kind", {"$ref": _REF.format(model=Kind.__name__)}, "")
+        every = operation.kinds == tuple(Kind)
+        named: Json = {"type": "string", "enum": [str(kind) for kind in operation.kinds]}
+        yield _place("kind", {"$ref": _REF.format(model=Kind.__name__)} if every else named, "")
     if "{name}" in operation.path:
         yield _place("name", {"type": "string", "minLength": 1}, "A slash may be written as it is, or as %2F.")
 
@@ -110,7 +113,10 @@ def _responses(operation: Operation) -> Iterator[tuple[str, Json]]:
     if operation is HEALTH:  # the same answer, by whose status alone a probe goes
         yield "503", _response("A rule that restarts fires", *_content(operation))
     for refusal in (HTTPStatus.BAD_REQUEST, *operation.refusals):
-        yield str(int(refusal)), _response("See error", JSON, {"$ref": _REF.format(model="Error")})
+        told = _response("See error", JSON, {"$ref": _REF.format(model="Error")})
+        if refusal is HTTPStatus.BAD_REQUEST:  # what is no HTTP, or too long a line, is refused before anybody reads it
+            told["content"]["text/plain"] = {"schema": {"type": "string"}}
+        yield str(int(refusal)), told
 
 
 def _response(description: str, kind: str, schema: Json) -> Json:
