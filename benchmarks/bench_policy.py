@@ -118,7 +118,7 @@ def main() -> int:
     calm, deciding, left = Tick(tick, past, terms), [], []
     for _ in range(TICKS):
         began = time.process_time()
-        decisions = decide(tick, past, terms)
+        decisions = decide(Tick(tick, past, terms))
         deciding.append((time.process_time() - began) * 1000)
         began = time.process_time()
         for each in there:

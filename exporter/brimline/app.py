@@ -5,34 +5,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from brimline import logs
 from brimline.carrying import Carrying, Counts
 from brimline.config import Config, Loaded
 from brimline.engine import Engine, LoopPoller, SystemClock
 from brimline.errors import BrimlineError, ConfigError
-from brimline.judging import Judging
-from brimline.levels import Override
-from brimline.loading import read_text
+from brimline.judging import Judging, overrides_of
 from brimline.members import Members, Scale, below
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
-from brimline.model import AlertStore, Clock, Kind, Source, Subject, Target
+from brimline.model import AlertStore, Clock, Kind, Subject, Target
 from brimline.procfs import Procfs
-from brimline.rulefiles import beside, load_rules, read_rules
+from brimline.readers import Readers, settings_of
+from brimline.rulefiles import rules_of
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.terms import RuleSet
-from brimline.sources.assembly import Settings, World
+from brimline.sources.assembly import World
 from brimline.sources.docker import DockerSource
 from brimline.sources.oom import OomLedger
 from brimline.sources.process import ProcessSource
-from brimline.sources.registry import build, change
+from brimline.sources.registry import build
 from brimline.ties import Ties
 from brimline.view import View
 
@@ -44,11 +42,7 @@ _log: Final = logging.getLogger(__name__)
 _WHOLE_SECONDS: Final = 10.0  # how long a single reading waits for Docker's first list
 _HEAD_START_SECONDS: Final = 0.5  # how long the first tick waits for it; ten containers take a tenth of that
 _READY_SECONDS: Final = 2.0  # how long readiness waits for it after that
-_SWAP_SECONDS: Final = 5.0  # how long the old sources are read on for the sake of a new one's first list
 _LOOK_AGAIN_SECONDS: Final = 30.0  # between two looks of a guest for an engine
-_CARRY_SECONDS: Final = 5.0  # between two writings of what was counted, where anything was
-_GLANCE_SECONDS: Final = 0.25  # between the looks of a single reading
-_GLANCES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +69,6 @@ class App:
         self._loaded = loaded
         self._reload = reload
         self._changing = asyncio.Lock()
-        self._following: asyncio.Task[None] | None = None
         self._looked_at = math.inf  # when the first look at everything was done or given up
         clock = clock or SystemClock()
         self._carrying = None if acting is None else acting.carrying
@@ -98,6 +91,7 @@ class App:
         self.self_metrics = SelfMetrics()
         self.self_metrics.reloaded(ok=True, at=self._world.clock.now().wall)
         self._sources = build(settings_of(loaded.config), self._world)
+        self._readers = Readers(self._sources)
         self._scale = Scale(Procfs(loaded.config.path.procfs), clock)
         self._hand = None if acting is None else acting.hand(loaded.config, rules, self._ties())
         self._engine = Engine(
@@ -164,8 +158,8 @@ class App:
 
     async def first_look(self, patience: float = _WHOLE_SECONDS) -> None:
         """Start what runs beside the ticks, and wait for what it sees first as long as it may take to be refused."""
-        self._following = _begin(self._sources.readers.values())
-        await _first(self._sources.readers.values(), patience)
+        self._readers.begin()
+        await self._readers.seen(patience)
 
     def measured(self) -> bool:
         """Tell whether there is nothing left to wait for before a single reading is complete."""
@@ -184,7 +178,8 @@ class App:
     async def members(self, subject: Subject) -> Members | None:
         """Return the processes of a group or of a container; None where nobody knows them."""
         if subject.kind is Kind.PROCESS:
-            return await self._scale.look(subject, lambda: self.pids(subject.name))
+            pids = self.pids(subject.name)
+            return await self._scale.look(subject, lambda: pids)
         top = next((t.directories.get("memory") for t in self.targets() if t.subject == subject), None)
         return None if top is None else await self._scale.look(subject, lambda: below(top))
 
@@ -202,7 +197,7 @@ class App:
             if self._hand is not None:
                 group.create_task(self._hand.run())
             if self._carrying is not None:
-                group.create_task(self._carry(self._carrying))
+                group.create_task(self._carrying.run(self._counts))
 
     async def close(self) -> None:
         """End every task and give every descriptor back."""
@@ -211,8 +206,7 @@ class App:
             self._judging.save(self._world.clock.now())
         if self._carrying is not None:
             self._carrying.keep(self._counts())
-        await end(self._following)
-        self._sources.close()
+        await self._readers.close()
 
     def _ties(self) -> Ties:
         return Ties(
@@ -226,15 +220,9 @@ class App:
         )
 
     async def _get_ready(self) -> None:
-        await _first(self._sources.readers.values(), _READY_SECONDS)
+        await self._readers.seen(_READY_SECONDS)
         self._looked_at = self._world.clock.now().mono
         self._engine.wake("start")
-
-    async def _carry(self, carrying: Carrying) -> None:
-        """Have what was counted outlive us, however we end."""
-        while True:
-            await asyncio.sleep(_CARRY_SECONDS)
-            carrying.keep(self._counts())
 
     def _counts(self) -> Counts:
         return Counts(tuple(self._world.kills.carried()), self._sources.restarts)
@@ -245,7 +233,7 @@ class App:
             await asyncio.sleep(_LOOK_AGAIN_SECONDS)
             async with self._changing:
                 with suppress(BrimlineError):
-                    await self._change(self._loaded.config)
+                    await self._readers.change(self._loaded.config)
 
     def _read_again(self) -> tuple[Loaded, RuleSet]:
         loaded = self._reload()
@@ -255,7 +243,7 @@ class App:
         return loaded, rules
 
     async def _follow(self, loaded: Loaded, rules: RuleSet) -> None:
-        await self._change(loaded.config)
+        await self._readers.change(loaded.config)
         before, after = self._loaded.config, loaded.config
         self._loaded = loaded
         logs.set_up(after.log.level, after.log.format)
@@ -266,95 +254,9 @@ class App:
             self._hand.use(after, rules)
         self._use(after)
 
-    async def _change(self, config: Config) -> None:
-        """Let new sources begin while the old ones are read, and put them in force once they know the world."""
-        coming = change(self._sources, settings_of(config))
-        following = _begin(coming.fresh)
-        try:
-            await _first(coming.fresh, _SWAP_SECONDS)
-        except asyncio.CancelledError:
-            await end(following)
-            coming.drop()
-            raise
-        if self._sources.of(DockerSource) not in coming.readers.values():
-            self._following, following = following, self._following
-        self._sources.take(coming)
-        await end(following)
-
     def _use(self, config: Config) -> None:
         compat = Cadvisor() if config.compat.cadvisor else None
         self._engine.use(self._sources, Renderer(series=config.limits.series, compat=compat), config.interval)
 
     def _wake(self, reason: str) -> None:
         self._engine.wake(reason)
-
-
-def _begin(sources: Iterable[Source]) -> asyncio.Task[None] | None:
-    """Start what runs beside the ticks; return the task that follows Docker."""
-    following = None
-    for source in sources:
-        match source:
-            case ProcessSource():
-                source.start(0)
-            case DockerSource():
-                following = asyncio.create_task(source.run())
-    return following
-
-
-async def _first(sources: Iterable[Source], patience: float) -> None:
-    looks = [source.first(patience) for source in sources if isinstance(source, DockerSource | ProcessSource)]
-    await asyncio.gather(*looks)
-
-
-async def end(*tasks: asyncio.Task[Any] | None) -> None:
-    """Cancel tasks and wait until they have ended."""
-    ended = [task for task in tasks if task is not None]
-    for task in ended:
-        task.cancel()
-    await asyncio.gather(*ended, return_exceptions=True)
-
-
-def rules_of(loaded: Loaded) -> RuleSet:
-    """Read and load the rule files that a configuration names; raises ConfigError with all their mistakes."""
-    return load_rules(read_rules([beside(loaded.file, name) for name in loaded.config.rules], read_text))
-
-
-def overrides_of(config: Config) -> tuple[Override, ...]:
-    """Return the levels that the configuration gives to some."""
-    return tuple([Override(glob, o.alert_at, o.restart_at) for glob, o in config.thresholds.items()])
-
-
-def settings_of(config: Config) -> Settings:
-    """Return what the sources need of the configuration."""
-    return Settings(
-        docker=config.sources.docker,
-        cgroups=(*config.sources.cgroups, *(("/",) if config.compat.cadvisor else ())),  # cAdvisor's id="/"
-        process=config.sources.process,
-        host=config.sources.host,
-        alone_limit=config.sources.alone.limit,
-        procfs=config.path.procfs,
-        cgroupfs=config.path.cgroupfs,
-        fds=config.limits.fds,
-    )
-
-
-async def observe(config: Config, also: Callable[[App], None] | None = None) -> View:
-    """Read everything once and return what was seen; an engine elsewhere gets a few moments to send its samples.
-
-    `also` may ask for more while everything is still open.
-    """
-    loaded = Loaded(config.model_copy(update={"interval": _GLANCE_SECONDS}), {}, None)
-    app = App(loaded, lambda: loaded, os.environ)
-    try:
-        await app.first_look()
-        view = app.tick()
-        for _ in range(_GLANCES):
-            if app.measured():
-                break
-            await asyncio.sleep(_GLANCE_SECONDS)
-            view = app.tick()
-        if also is not None:
-            also(app)
-        return view
-    finally:
-        await app.close()

@@ -6,6 +6,7 @@ or StartedAt still tells of it.
 
 from __future__ import annotations
 
+import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -34,6 +35,7 @@ _NAMES: Final = frozenset(
         _STARTED,
     }
 )
+_EVERY: Final = 5.0  # seconds between two writings, where anything was counted
 _MOST: Final = 2.0**53  # above it a float is no count
 
 
@@ -78,6 +80,12 @@ class Carrying:
         if changed or over:
             self._store.save(changed, over)
             self._saved = values
+
+    async def run(self, counts: Callable[[], Counts]) -> None:
+        """Keep what is counted now and then, however we end; until cancelled."""
+        while True:
+            await asyncio.sleep(_EVERY)
+            self.keep(counts())
 
     def _load(self) -> Values:
         return {key: value for key, value in self._store.load().items() if key[0] in _NAMES}

@@ -8,10 +8,10 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Final
+from typing import Final, Protocol
 
 from brimline import __version__, logs
-from brimline.app import Acting, App, end
+from brimline.app import Acting, App
 from brimline.carrying import Carrying
 from brimline.config import Config, Loaded
 from brimline.engine import SystemClock
@@ -21,7 +21,9 @@ from brimline.journal.minutes import Measure
 from brimline.journal.store import JournalFile
 from brimline.model import Clock, Kind, Metric
 from brimline.procfs import Procfs
+from brimline.readers import end
 from brimline.rules.terms import RuleSet
+from brimline.sdnotify import READY, STOPPING, WATCHDOG, Notice
 from brimline.sources import cgroup, process
 from brimline.ties import Ties
 from brimline.web.api_orders import Desk
@@ -74,7 +76,7 @@ async def _run(loaded: Loaded, reload: Callable[[], Loaded]) -> None:
 
 async def _serve(app: App, loaded: Loaded, clock: Clock) -> None:
     web, loop = loaded.config.web, asyncio.get_running_loop()
-    connections = Connections(Patience())
+    connections, notice = Connections(Patience()), Notice(os.environ)
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
@@ -94,12 +96,40 @@ async def _serve(app: App, loaded: Loaded, clock: Clock) -> None:
             for address in served.addresses:
                 _log.info("Brimline %s serves its page on %s/", __version__, address)
             ticking = asyncio.create_task(app.run())
+            telling = asyncio.create_task(tell_systemd(app, notice))
             await asyncio.wait({ticking, asyncio.create_task(stopping.wait())}, return_when=asyncio.FIRST_COMPLETED)
             if ticking.done():
                 ticking.result()
             _log.info("stopping: no new connections, answering what is under way")
-            await end(ticking, *reloads)
+            notice.tell(STOPPING)
+            await end(ticking, telling, *reloads)
         finally:
             await served.close()
     finally:
         await app.close()
+
+
+class Beating(Protocol):
+    """As much of the application as systemd is told of."""
+
+    @property
+    def ready(self) -> bool:
+        """Tell whether everything was looked at once."""
+
+    @property
+    def next_tick(self) -> asyncio.Event:
+        """Return what the next tick sets."""
+
+    def fresh(self) -> bool:
+        """Tell whether the loop still ticks."""
+
+
+async def tell_systemd(app: Beating, notice: Notice) -> None:
+    """Say when it is ready, then feed the watchdog as long as the loop ticks: that we are scheduled is not enough."""
+    while not app.ready:
+        await app.next_tick.wait()
+    notice.tell(READY)
+    while notice.period is not None:
+        if app.fresh():
+            notice.tell(WATCHDOG)
+        await asyncio.sleep(notice.period)

@@ -9,11 +9,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
-from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Request, Verdict
+from brimline.deeds import RESTART, Decision, Deed, Fate, Ledger, Outcome, Request, Verdict
 from brimline.labels import names
 from brimline.mistakes import did_you_mean
 from brimline.model import Container, Kind, Now, Phase, Snapshot, SourceReport, Subject
-from brimline.policy import budget, effect, storm
+from brimline.policy import budget, effect
 from brimline.policy.book import Book
 from brimline.policy.case import Tick
 from brimline.policy.decide import decide
@@ -91,18 +91,21 @@ class Deciding:
         now = snapshot.at
         self.scenes.look(snapshot)
         self._observe(now)
+        requested = self._wishes(asked, now)
         holding = [(a.subject, a.key.rule) for a in judgement.alerts if a.known and a.phase is not Phase.INACTIVE]
+        holding += [(w.subject, w.caller) for w in requested if w.action == RESTART and not w.dry_run]
         for deed in self.book.notice(holding, now.mono):
             self._told.relapsed(deed, Subject(Kind.CONTAINER, deed.name, deed.labels, deed.uid), now)
-        wishes = (*wishes_of(judgement.alerts), *self._wishes(asked, now))
+        wishes = (*wishes_of(judgement.alerts), *requested)
         if not wishes:
             self._storm = False
             self._last.clear()
             self._late.clear()
             return ()
         scene = self.scenes.scene(snapshot, judgement.alerts, wishes, doing)
-        self._storm = storm.is_storm(Tick(scene, self.book.ledger(), self.terms))
-        decisions = decide(scene, self.book.ledger(), self.terms)
+        tick = Tick(scene, self.book.ledger(), self.terms)
+        decisions = decide(tick)
+        self._storm = tick.storm
         for wish, decision in zip(wishes, decisions, strict=True):
             self._follow(wish, decision, scene)
         standing = set(map(_asked, decisions))

@@ -8,9 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import Final, Protocol
 
 from brimline.model import AlertKey, Now, Subject
+
+NOTIFY: Final = "notify"  # what a rule's `do` says; the others are actions on a subject
+RESTART: Final = "restart"
+RECYCLE: Final = "recycle"
+CLEANUP: Final = "cleanup"
+
+Whose = tuple[str, tuple[str, ...]]  # name and labels: the same through every incarnation, another for another kind
 
 
 class Verdict(StrEnum):
@@ -116,6 +123,11 @@ class Deed:
     after_bytes: int | None = None
     relapsed: bool = False  # the rule's `when` held again within five minutes of its end
     episode: str = ""  # as in its Decision
+
+
+def whose(of: Subject | Deed) -> Whose:
+    """Return by what deeds follow a subject."""
+    return of.name, of.labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,17 @@ class DockerApi:
         """Tell whether a request to create a container reaches the engine; nothing is created. None: nobody knows."""
         return await self._call("whether it lets create", lambda: lets_create(self._client, self._timeout))
 
+    async def tasks(self, service: str) -> list[object]:
+        """List the tasks of a service of Swarm; only a manager tells of them."""
+
+        def work() -> object:
+            return self._client.tasks(filters={"service": [service]})  # type: ignore[no-untyped-call]
+
+        answer = await self._call("listing tasks", work)
+        if not isinstance(answer, list):
+            raise SourceError(f"{self._shown}: listing tasks: no list but {str(answer)[:80]!r}")
+        return answer
+
     async def ping(self) -> None:
         """Ask whether the engine is alive."""
         await self._call("ping", self._client.ping)

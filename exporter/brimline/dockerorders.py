@@ -15,13 +15,16 @@ from typing import TYPE_CHECKING, Final
 
 from brimline.dockerthreads import lines, reason
 from brimline.errors import SourceError
+from brimline.labels import printable
 from brimline.redaction import hide_secrets
 
 if TYPE_CHECKING:  # Docker is imported only where it is used
     from docker import APIClient
 
 _DONE: Final = frozenset({200, 204, 304})  # 304: it was so already
-_REFUSED: Final = frozenset({401, 403, 404, 405, 501})  # what proxies and authorization plugins say to what is not allowed
+_REFUSED: Final = frozenset(
+    {401, 403, 404, 405, 501}
+)  # what proxies and authorization plugins say to what is not allowed
 _LONGEST: Final = 200
 
 
@@ -104,4 +107,4 @@ def _message(body: bytes) -> str:
     except ValueError:
         told = None
     text = told.get("message") if isinstance(told, dict) else None
-    return hide_secrets(str(text or body.decode("utf-8", "replace") or "nothing"))[:_LONGEST]
+    return printable(hide_secrets(str(text or body.decode("utf-8", "replace") or "nothing").strip())[:_LONGEST])

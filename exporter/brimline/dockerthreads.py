@@ -18,6 +18,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from brimline.errors import UnreachableError
+from brimline.labels import printable
 from brimline.redaction import hide_secrets
 
 if TYPE_CHECKING:  # Docker is imported only where it is used
@@ -208,7 +209,7 @@ def guarded(what: str, work: Callable[[], T]) -> T:
 def reason(error: BaseException) -> str:
     """Say in a few words what went wrong, from the depth of the libraries' chain of exceptions."""
     if explanation := getattr(error, "explanation", None):
-        return f"the engine answered: {hide_secrets(str(explanation))[:200]}"
+        return f"the engine answered: {printable(hide_secrets(str(explanation).strip())[:200])}"
     depth: BaseException | None = error
     while depth is not None:
         for kind, sentence in _SENTENCES:
@@ -216,4 +217,4 @@ def reason(error: BaseException) -> str:
                 why = getattr(depth, "verify_message", "") or getattr(depth, "reason", "")
                 return sentence.format(why=why)
         depth = depth.__cause__ or depth.__context__
-    return hide_secrets(str(error) or type(error).__name__)[:200]
+    return printable(hide_secrets(str(error) or type(error).__name__)[:200])

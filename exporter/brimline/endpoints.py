@@ -11,10 +11,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from brimline.config import Config
-from brimline.policy.guarded import Endpoint, Guarded, own_ids
+from brimline.policy.guarded import Endpoint, Guarded, local_addresses, own_ids
 
 ALERTMANAGER: Final = "Alertmanager"
 PROXY: Final = "the Docker socket proxy"
+_LARGEST: Final = 1 << 20  # bytes of a file of /proc: a router has a million routes
 _PORTS: Final = {"http": 80, "https": 443, "tcp": 2375}
 
 
@@ -22,13 +23,22 @@ def leans_on(config: Config, environ: Mapping[str, str]) -> Guarded:
     """Return what Brimline leans on, as far as names alone tell."""
     docker = config.sources.docker
     engines = [host for host in (docker.host, docker.action_host, environ.get("DOCKER_HOST")) if host]
-    found = [*_leading(ALERTMANAGER, config.notify.alertmanagers), *_leading(PROXY, engines)]
-    return Guarded(_own(config.path.procfs), tuple(found))
+    alertmanagers = [address.get_secret_value() for address in config.notify.alertmanagers]
+    found = [*_leading(ALERTMANAGER, alertmanagers), *_leading(PROXY, engines)]
+    return Guarded(_own(config.path.procfs), tuple(found), _here(config.path.procfs))
+
+
+def remembering(found: Guarded, known: Guarded) -> Guarded:
+    """Return the same with the addresses that were known of the same names."""
+    before = {(end.host, end.port): end.addresses for end in known.endpoints}
+    ends = [replace(end, addresses=before.get((end.host, end.port), ())) for end in found.endpoints]
+    return replace(found, endpoints=tuple(ends))
 
 
 def resolved(found: Guarded) -> Guarded:
-    """Return the same with the addresses of the names. It blocks."""
-    return replace(found, endpoints=tuple([replace(e, addresses=_addresses(e.host, e.port)) for e in found.endpoints]))
+    """Return the same with the addresses of the names; one that cannot be looked up keeps its own. It blocks."""
+    ends = [replace(end, addresses=_addresses(end.host, end.port) or end.addresses) for end in found.endpoints]
+    return replace(found, endpoints=tuple(ends))
 
 
 def _leading(what: str, addresses: Iterable[str]) -> Iterator[Endpoint]:
@@ -47,10 +57,19 @@ def _addresses(host: str, port: int) -> tuple[str, ...]:
 
 
 def _own(procfs: str) -> frozenset[str]:
-    texts = []
-    for name in ("cgroup", "mountinfo"):
-        try:
-            texts.append(Path(procfs, "self", name).read_text("utf-8", "replace"))
-        except OSError:
-            texts.append("")
-    return own_ids(*texts)
+    return own_ids(*(_text(Path(procfs, "self", name)) for name in ("cgroup", "mountinfo")))
+
+
+def _here(procfs: str) -> frozenset[str]:
+    """Return the addresses of our own network and of init's, which is the host's where we see its processes."""
+    places = [Path(procfs, pid, "net") for pid in ("self", "1")]
+    found = [local_addresses(_text(place / "fib_trie"), _text(place / "if_inet6")) for place in places]
+    return frozenset().union(*found)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_LARGEST).decode("utf-8", "replace")
+    except OSError:
+        return ""

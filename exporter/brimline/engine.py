@@ -17,6 +17,7 @@ from typing import Final, Protocol
 from brimline.deeds import Decision, Pause
 from brimline.errors import SourceError
 from brimline.judging import Judging
+from brimline.labels import printable
 from brimline.metrics.render import Renderer
 from brimline.metrics.self import SelfMetrics
 from brimline.model import Clock, Now, Snapshot, Source, SourceReport, SourceStatus
@@ -224,7 +225,7 @@ class Engine:
             source=report.source,
             up=report.error is None,
             seconds=report.seconds,
-            error=report.error,
+            error=None if report.error is None else printable(report.error),
             errors_total=self._errors[report.source],
             info=report.info,
         )

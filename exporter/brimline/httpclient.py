@@ -18,6 +18,8 @@ from yarl import URL
 
 from brimline import __version__
 from brimline.errors import UnreachableError
+from brimline.labels import printable
+from brimline.lookups import Lookups
 from brimline.offlimits import WHY, forbidden
 from brimline.redaction import hide_secrets
 
@@ -86,7 +88,7 @@ class HttpClient:
         except TimeoutError:
             raise UnreachableError(f"{method} {shown}: no answer within {seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise UnreachableError(f"{method} {shown}: {_reason(error)}") from None
+            raise UnreachableError(f"{method} {shown}: {printable(_reason(error))}") from None
 
     async def close(self) -> None:
         """Close the idle connections."""
@@ -99,7 +101,7 @@ class HttpClient:
         if self._session is None:
             # A connection kept open would be closed by the other side just when it is used again.
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(force_close=True, resolver=Resolver(aiohttp.ThreadedResolver())),
+                connector=aiohttp.TCPConnector(force_close=True, resolver=Resolver(Lookups())),
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )

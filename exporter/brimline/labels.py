@@ -6,12 +6,14 @@ Sources call `sanitise` where names enter.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from brimline.model import Kind, Subject
 
 PROTECT_LABEL: Final = "brimline.protect"
+SWARM_SERVICE: Final = "com.docker.swarm.service.name"
+_POD_MARKS: Final = ("io.kubernetes.pod.", "annotation.io.kubernetes.")
 _NO: Final = frozenset({"false", "no", "off", "0"})
 _IMAGES: Final = frozenset({"prometheus", "alertmanager"})
 KEPT: Final = 200
@@ -28,11 +30,16 @@ def sanitise(text: str) -> str:
     """
     if len(text) <= LONGEST and text.isprintable():
         return text
-    escaped = "".join(map(_visible, text[: LONGEST + 1]))
+    escaped = printable(text[: LONGEST + 1])
     if len(escaped) <= LONGEST:
         return escaped
     whole = hashlib.blake2s(text.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return f"{escaped[:KEPT]}~{whole}"
+
+
+def printable(text: str) -> str:
+    """Return somebody else's whole text with nothing in it that a terminal obeys or a line ends at."""
+    return text if text.isprintable() else "".join(map(_visible, text))
 
 
 def names(subject: Subject) -> tuple[str, ...]:
@@ -53,6 +60,11 @@ def protection(labels: Mapping[str, str], image: str) -> str | None:
         return f"its label says {PROTECT_LABEL}={sanitise(value)}"
     called = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower()
     return f"its image is {image}" if called in _IMAGES else None
+
+
+def is_pod(labels: Iterable[str]) -> bool:
+    """Tell by its labels whether a container belongs to a Kubernetes pod."""
+    return any(label.startswith(_POD_MARKS) for label in labels)
 
 
 def _visible(char: str) -> str:

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from brimline.actions.options import ActionsOptions
-from brimline.deeds import Ledger, Verdict
+from brimline.deeds import RESTART, Ledger, Verdict
 from brimline.labels import protection
 from brimline.model import Container, Now, Subject
 from brimline.policy import consent
 from brimline.policy.case import Case, Tick
 from brimline.policy.guarded import Guarded
 from brimline.policy.pauses import window
-from brimline.policy.terms import RESTART, Scene, Terms, Wish
+from brimline.policy.terms import Scene, Terms, Wish
 
 LABEL: Final = f"{consent.RESTART_LABEL}=true"
 _ANY_TIME: Final = Now(0.0, 0.0)  # consent depends on none

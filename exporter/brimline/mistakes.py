@@ -17,6 +17,7 @@ from brimline.redaction import hide_secrets
 from brimline.yamlfile import Path
 
 _PERHAPS_CREDENTIALS: Final = re.compile(r"[^\s/@:\"]+:(?!//)[^\s@\"]+(?=@)", re.ASCII)  # of an address written wrong
+_MAYBE_SECRET: Final = frozenset({"notify", "alertmanagers", "webhooks", "url", "headers", "apprise"})
 _PLACE: Final = re.compile(r":(\d+):(\d+)$", re.ASCII)
 
 
@@ -106,11 +107,20 @@ def sentence(detail: ErrorDetails) -> str:
     path = detail["loc"]
     context: Mapping[str, Any] = detail.get("ctx", {})
     known = _SENTENCES.get(detail["type"])
+    found = _found(path, detail["input"])
     if known is not None:
-        return known(describe(detail["input"]), context, str(path[-1]) if path else "")
+        return known(found, context, str(path[-1]) if path else "")
     if detail["type"] == "value_error" or "url" not in detail:  # a validator's own words; pydantic's come with a url
         return detail["msg"].removeprefix("Value error, ")
-    return f"{detail['msg']}; found {describe(detail['input'])}"
+    return f"{detail['msg']}; found {found}"
+
+
+def _found(path: Path, value: object) -> str:
+    """Return what was found, unless it stands where a secret is written."""
+    named = [part for part in path if isinstance(part, str)]
+    told = named[:1] == ["notify"] and (named[-1] in _MAYBE_SECRET or "headers" in named)
+    secret = isinstance(value, str) and (told or named[:1] == ["basic_auth_users"])
+    return "a text (it is not shown: it may be secret)" if secret else describe(value)
 
 
 _Sentence = Callable[[str, Mapping[str, Any], str], str]

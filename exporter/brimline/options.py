@@ -12,6 +12,7 @@ from pydantic_core import PydanticCustomError
 from brimline import units
 from brimline.errors import UnitError
 from brimline.offlimits import WHY, forbidden
+from brimline.redaction import hide_secrets
 
 _LONGEST: Final = 60  # characters of a found value that are shown
 
@@ -34,7 +35,17 @@ def describe(value: object) -> str:
 class Options(BaseModel):
     """Part of the configuration: frozen, and a key it does not know is a mistake."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, hide_input_in_errors=True
+    )  # pydantic's own words would show a secret that stands in the wrong place
+
+    def __repr__(self) -> str:
+        """Return it without the passwords in addresses."""
+        return hide_secrets(super().__repr__())
+
+    def __str__(self) -> str:
+        """Return the same."""
+        return repr(self)
 
 
 def refusal(reason: str) -> PydanticCustomError:

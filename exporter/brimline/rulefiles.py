@@ -7,13 +7,20 @@ from pathlib import Path
 from typing import Final
 
 from brimline import bundled
+from brimline.config import Loaded
 from brimline.errors import ConfigError, Problem
+from brimline.loading import read_text
 from brimline.metrics.catalog import by_name
 from brimline.rules.spec import load_all
 from brimline.rules.terms import RuleSet
 from brimline.rules.vocabulary import vocabulary
 
 BUNDLED: Final = "bundled"
+
+
+def rules_of(loaded: Loaded) -> RuleSet:
+    """Read and load the rule files that a configuration names; raises ConfigError with all their mistakes."""
+    return load_rules(read_rules([beside(loaded.file, name) for name in loaded.config.rules], read_text))
 
 
 def read_rules(names: Sequence[str], read: Callable[[str], str]) -> dict[str, str]:

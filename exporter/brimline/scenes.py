@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from brimline.deeds import Pause
+from brimline.deeds import NOTIFY, RESTART, Pause, Whose
 from brimline.model import Alert, Column, Container, Kind, Metric, Now, Phase, Snapshot, Subject
 from brimline.policy.guarded import Guarded
 from brimline.policy.replicas import recreating
-from brimline.policy.terms import RESTART, Scene, Wish, service_of
+from brimline.policy.terms import Scene, Wish, service_of
 from brimline.rules.derived import DIAGNOSIS
 from brimline.rules.diagnosis import STARTING
 from brimline.rules.shown import show
@@ -25,7 +25,6 @@ from brimline.sources.process import MEMORY_USED_RATIO as GROUP_RATIO
 
 REMEMBERED: Final = 600.0  # seconds for which a replica that is gone still makes its service replicated
 RECREATING: Final = 30.0  # seconds after compose made or removed a container of a project
-NOTIFY: Final = "notify"
 _RATIOS: Final[tuple[Metric, ...]] = (*MEMORY_USED_RATIO.values(), GROUP_RATIO)
 
 Missing = Callable[[str, Subject, Container | None], str | None]
@@ -35,7 +34,7 @@ Missing = Callable[[str, Subject, Container | None], str | None]
 class Doing:
     """What goes on beside the tick."""
 
-    busy: Mapping[str, str] = field(default_factory=dict)  # name -> action in flight
+    busy: Mapping[Whose, str] = field(default_factory=dict)  # -> action in flight
     pauses: tuple[Pause, ...] = ()
     journal_up: bool = True
 
@@ -75,6 +74,9 @@ class Scenes:
         self._since = 0  # the tick from which samples count
         self._first: dict[str, int] = {}  # uid -> the tick since which it has been measured
         self._tuples: list[tuple[Subject, ...]] = []
+        self._rows: dict[Subject, tuple[int, int]] = {}  # the column and the row of its ratio
+        self._services: dict[str, set[str]] = {}  # the containers of each, as they were told of last
+        self._renamed: frozenset[str] = frozenset()  # projects with a successor that has not got its name yet
         self._seen: dict[str, dict[str, float]] = {}  # service -> name -> when it was seen last
         self._changed: dict[str, float] = {}  # project -> when a container of it came or went
         self._protected: dict[Subject, str] = {}
@@ -103,10 +105,11 @@ class Scenes:
         if [id(one) for one in tuples] != [id(one) for one in self._tuples]:
             self._tuples = tuples
             self._first = {s.uid: self._first.get(s.uid, self._tick) for one in tuples for s in one}
+            self._rows = {s: (nth, row) for nth, one in enumerate(tuples) for row, s in enumerate(one)}
 
     def scene(self, snapshot: Snapshot, alerts: Sequence[Alert], wishes: tuple[Wish, ...], doing: Doing) -> Scene:
         """Return everything policy may know; `containers` is empty where the engine is silent now."""
-        now, ratios = snapshot.at, _by_subject(snapshot)
+        now, ratios = snapshot.at, [column.values for column in _ratios(snapshot)]
         present = snapshot.containers or {}
         local = time.localtime(now.wall)
         missing = {
@@ -118,8 +121,8 @@ class Scenes:
             now=now,
             wishes=wishes,
             containers=present,
-            fresh=ratios.keys(),
-            samples={s.uid: self._tick - max(self._first.get(s.uid, self._tick + 1), self._since) + 1 for s in ratios},
+            fresh=self._rows.keys(),
+            samples={w.subject.uid: self._samples(w.subject) for w in wishes if w.subject in self._rows},
             starting=self._starting(snapshot, present),
             busy=doing.busy,
             pauses=doing.pauses,
@@ -127,11 +130,18 @@ class Scenes:
             protected=self._protected,
             unconfigured=missing,
             replicas=self.replicas(now.mono),
-            pressed={a.subject: ratios.get(a.subject, 0.0) for a in alerts if RESTART in a.actions},
+            pressed={a.subject: self._value(ratios, a.subject) for a in alerts if RESTART in a.actions},
             recreating=self._recreating(now.mono),
             weekday=local.tm_wday,
             minute=local.tm_hour * 60 + local.tm_min,
         )
+
+    def _samples(self, subject: Subject) -> int:
+        return self._tick - max(self._first.get(subject.uid, self._tick + 1), self._since) + 1
+
+    def _value(self, ratios: Sequence[Sequence[float]], subject: Subject) -> float:
+        nth, row = self._rows.get(subject, (0, -1))
+        return ratios[nth][row] if row >= 0 else 0.0
 
     def _follow(self, containers: Mapping[Subject, Container], mono: float) -> None:
         before, self._containers = self._containers, containers
@@ -145,6 +155,11 @@ class Scenes:
                 self._changed[project] = mono
         self._forget(mono)
         self._protected = self.guarded.reasons(containers)
+        self._renamed = recreating(containers.values())
+        self._services = {}
+        for container in containers.values():
+            if service := service_of(container.subject, container.labels):
+                self._services.setdefault(service, set()).add(container.subject.name)
 
     def _forget(self, mono: float) -> None:
         """Forget what is long gone: hosts that build and test make a project an hour, for months."""
@@ -157,17 +172,13 @@ class Scenes:
 
     def replicas(self, mono: float) -> dict[str, set[str]]:
         """Return the names of each service's containers that existed within the last ten minutes."""
-        found: dict[str, set[str]] = {}
+        found = dict(self._services)
         for service, seen in self._seen.items():
-            found[service] = {name for name, at in seen.items() if mono - at <= REMEMBERED}
-        for container in self._containers.values():
-            if service := service_of(container.subject, container.labels):
-                found.setdefault(service, set()).add(container.subject.name)
+            found[service] = {name for name, at in seen.items() if mono - at <= REMEMBERED} | found.get(service, set())
         return found
 
     def _recreating(self, mono: float) -> set[str]:
-        renamed = recreating(self._containers.values())
-        return {*renamed} | {project for project, at in self._changed.items() if mono - at <= RECREATING}
+        return {*self._renamed} | {project for project, at in self._changed.items() if mono - at <= RECREATING}
 
     def _starting(self, snapshot: Snapshot, present: Mapping[Subject, Container]) -> set[str]:
         """Return the uids in their start period: as the diagnosis says, else by the age alone."""
@@ -188,7 +199,3 @@ class Scenes:
 
 def _ratios(snapshot: Snapshot) -> list[Column]:
     return [column for report in snapshot.reports for column in report.columns if column.metric in _RATIOS]
-
-
-def _by_subject(snapshot: Snapshot) -> dict[Subject, float]:
-    return {s: v for column in _ratios(snapshot) for s, v in zip(column.subjects, column.values, strict=True)}

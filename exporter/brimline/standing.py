@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from fnmatch import fnmatchcase
 
+from brimline.labels import printable
 from brimline.model import Alert, Column, Diagnosis, Kind, Level, Metric, Phase, SourceStatus, Subject
 from brimline.rules.diagnosis import OK
 from brimline.rules.shown import show
@@ -26,7 +27,7 @@ class State(StrEnum):
 
 
 ORDER = (State.CRITICAL, State.WARNING, State.UNKNOWN, State.NORMAL)
-_SEVERITIES = ("critical", "warning")  # in front of all others
+SEVERITIES = ("critical", "warning")  # in front of all others
 _LEVELLED = frozenset(metric.name for metric in MEMORY_THRESHOLD_RATIO.values())
 
 
@@ -73,7 +74,7 @@ class Measures:
         self.failed: dict[Subject, str] = {}
         self.chains: dict[Subject, tuple[Level, ...]] = {}
         for report in view.snapshot.reports:
-            self.failed.update(report.failed)
+            self.failed.update({subject: printable(why) for subject, why in report.failed.items()})
             self.chains.update(report.chains)
             for column in report.columns:
                 if column.extra is None:
@@ -171,8 +172,12 @@ def _row(subject: Subject, measures: Measures) -> Row:
 
 
 def _urgency(alert: Alert) -> tuple[bool, int, str, str]:
-    rank = _SEVERITIES.index(alert.severity) if alert.severity in _SEVERITIES else len(_SEVERITIES)
-    return alert.phase is not Phase.FIRING, rank, alert.alertname, qualified(alert.subject)
+    return alert.phase is not Phase.FIRING, gravity(alert.severity), alert.alertname, qualified(alert.subject)
+
+
+def gravity(severity: str) -> int:
+    """Return the place of a severity among all; 0 is the gravest."""
+    return SEVERITIES.index(severity) if severity in SEVERITIES else len(SEVERITIES)
 
 
 def amount(alert: Alert) -> str:

@@ -19,6 +19,7 @@ from brimline.actions.shapes import SHAPES, Frame, fingerprint
 from brimline.deeds import Fate, Request
 from brimline.engine import SystemClock
 from brimline.httpclient import HttpClient
+from brimline.redaction import SecretAddress
 from brimline.web.inbound import Inbound
 from real.places import MissingPartError
 from real.prometheus import Alertmanager
@@ -43,7 +44,7 @@ class Scene:
         self.firing: dict[str, Notice] = {}
         self.client = HttpClient()
         self.all = Alertmanagers(
-            addresses,
+            [SecretAddress(address) for address in addresses],
             self.client,
             interval=5.0,
             external_url="http://127.0.0.1:12746/",

@@ -31,7 +31,7 @@ storage: {{path: {storage}}}
 sources: {{docker: {{enabled: false}}, cgroups: [], presets: []}}
 actions:
   inbound_token_file: {directory}/inbound
-  cleanup: {{"shop/web": "http://ann:{canary}1@127.0.0.1:9/cleanup"}}
+  cleanup: {{"shop/web": "http://ann:{canary}1@127.0.0.1:9/cleanup?token={canary}0"}}
   restart:
     drain: {{"shop/web": {{post: "http://ann:{canary}2@127.0.0.1:9/", gauge: "http://ann:{canary}3@127.0.0.1:9/"}}}}
 notify:

@@ -69,9 +69,10 @@ class Request(BaseHTTPRequestHandler):
             self._answer(parts, query)
         self.server.fake.connections.discard(self)
 
-    def _answer(self, parts: list[str], query: dict[str, list[str]]) -> None:  # noqa: C901 - a table
+    def _answer(self, parts: list[str], query: dict[str, list[str]]) -> None:  # noqa: C901, PLR0912 - a table
         fake = self.server.fake
-        kind = {"version": "version", "_ping": "ping", "events": "events", "info": "info"}.get(parts[0], parts[-1])
+        kind = parts[0] if parts[0] in {"version", "events", "info", "tasks"} else parts[-1]
+        kind = "ping" if kind == "_ping" else kind
         if parts[0] == "containers":
             kind = {"json": "list" if len(parts) == 2 else "inspect"}.get(parts[-1], parts[-1])
         fault = fake.faults.get(f"{kind}:{parts[1]}" if kind in {"inspect", "stats"} else kind) or fake.faults.get(kind)
@@ -83,6 +84,10 @@ class Request(BaseHTTPRequestHandler):
                 self.json(fake.version)
             case "ping":
                 self.raw(200, b"OK")
+            case "tasks" if fake.tasks is None:
+                self.raw(503, b'{"message":"This node is not a swarm manager."}')
+            case "tasks":
+                self.json(fake.tasks)
             case "info":
                 self.json({"MemTotal": 1 << 40})
             case "list":
@@ -193,6 +198,7 @@ class FakeDocker:
         self.faults: dict[str, Fault] = {}
         self.requests: list[str] = []
         self.orders: list[tuple[str, str, str | None]] = []  # verb, container, `t`
+        self.tasks: list[dict[str, Any]] | None = None  # of Swarm; None: it is no manager
         self.connections: set[Request] = set()
         self.sockets: list[Any] = []
         self.changed = threading.Condition()

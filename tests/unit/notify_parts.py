@@ -29,16 +29,21 @@ class MemoryOutbox:
         self.messages: dict[str, Message] = {}
         self.states: dict[str, str] = {}
         self.up = True
+        self.most = 100_000  # that wait
 
     def _written(self) -> None:
         if not self.up:
             raise JournalError("the disk is full")
 
-    async def add(self, messages: Sequence[Message]) -> None:
+    async def add(self, messages: Sequence[Message]) -> Sequence[Message]:
         self._written()
         for message in messages:
             self.messages.setdefault(message.id, message)
             self.states.setdefault(message.id, "queued")
+        gone = [m for m in list(self.messages.values())[1 : -self.most] if self.states[m.id] == "queued"]
+        for message in gone:
+            self.dead(message.id, "too many wait")
+        return gone
 
     def due(self, now: Now) -> Sequence[Message]:
         oldest: dict[str, Message] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from brimline.actions.base import Job, RefusedError, Standing
-from brimline.actions.cleanup import LABEL, Cleanup, address, labelled
+from brimline.actions.cleanup import LABEL, Cleanup, labelled
 from brimline.actions.options import ActionsOptions
 from brimline.actions.workers import Crew, Reach
 from brimline.deeds import Decision, Verdict
@@ -41,6 +41,7 @@ class People:
     """Workers of which so many carry the hook."""
 
     carrying: int = 0
+    neighbours: bool = False  # in our own network
     signals: list[tuple[Crew, bool]] = field(default_factory=list)
 
     def crew(self, directory: str | None, pids: tuple[int, ...] = ()) -> Crew:
@@ -49,6 +50,9 @@ class People:
     def carriers(self, _: Crew) -> int:
         return self.carrying
 
+    def near(self, crew: Crew) -> bool:
+        return self.neighbours and bool(crew.pids)
+
     def signal(self, crew: Crew, *, critical: bool) -> Reach:
         self.signals.append((crew, critical))
         return Reach(self.carrying, len(crew.pids) - self.carrying)
@@ -56,7 +60,13 @@ class People:
 
 def cleanup(network: Network, people: People, **urls: str) -> Cleanup:
     options = ActionsOptions(cleanup={name.replace("__", "/"): url for name, url in urls.items()})
-    return Cleanup(options, http=network, workers=people, alert_at=lambda _: 0.8)  # type: ignore[arg-type]
+    return Cleanup(
+        options,
+        http=network,  # type: ignore[arg-type]
+        workers=people,  # type: ignore[arg-type]
+        alert_at=lambda _: 0.8,
+        own_ports=[12746],
+    )
 
 
 def job(seen: Container | None = None, severity: str = "warning", **standing: Any) -> Job:  # noqa: ANN401
@@ -175,8 +185,8 @@ def test_where_nothing_is_configured_it_is_refused_with_what_to_write() -> None:
     ],
 )
 def test_a_label_that_is_no_port_and_path_is_refused_with_a_sentence(label: str) -> None:
-    url, flaw = labelled(web(label))
-    assert url == ""
+    port, _, flaw = labelled(web(label))
+    assert port == 0
     assert ":8000/cleanup" in flaw
     network = Network()
     with pytest.raises(RefusedError, match="is not followed"):
@@ -208,15 +218,37 @@ def test_a_process_group_is_called_on_this_machine_and_its_own_processes_are_sig
 
 def test_a_replica_without_an_address_is_not_called_on_somebody_elses() -> None:
     action = cleanup(Network(), People())
-    assert "leads nowhere" in action.url(WEB, web(":8000/x", addresses=()))[1]
+    assert "leads nowhere" in action.lacks(Standing(WEB), web(":8000/x", addresses=()), {})
     configured = cleanup(Network(), People(), shop__web="http://{host}:1/")
-    assert configured.url(WEB, web(addresses=()))[0] == ""
-    assert "no address of its own" in configured.lacks(Standing(WEB), web(addresses=()), {})
+    assert configured.url(WEB, web(addresses=()), Crew())[0] == ""
+    assert "no address in a network of its own" in configured.lacks(Standing(WEB), web(addresses=()), {})
 
 
 def test_addresses_are_written_as_urls_write_them() -> None:
-    assert address(web(network_mode="host", addresses=())) == "127.0.0.1"
-    assert address(web(addresses=("fd00::7", "10.0.0.7"))) == "[fd00::7]"
+    seen = web(":1/x", addresses=("fd00::7", "10.0.0.7"))
+    assert cleanup(Network(), People()).url(WEB, seen, Crew())[0] == "http://[fd00::7]:1/x"
+
+
+@pytest.mark.parametrize("urls", [{}, {"shop__web": "http://{host}:8000/x"}])
+def test_one_in_the_hosts_network_is_called_on_127_0_0_1_only_from_there(urls: dict[str, str]) -> None:
+    what = job(web(None if urls else ":8000/x", network_mode="host", addresses=()))
+    network = Network()
+    carried_out(cleanup(network, People(neighbours=True), **urls), what)
+    assert [url for _, url, _ in network.asked] == ["http://127.0.0.1:8000/x"]
+    network = Network()
+    with pytest.raises(RefusedError, match="in the host's network, where Brimline is not seen to be"):
+        asyncio.run(cleanup(network, People(), **urls).prepare(what))
+    assert network.asked == []
+
+
+def test_a_label_does_not_lead_to_brimline_itself() -> None:
+    network = Network()
+    action = cleanup(network, People(neighbours=True))
+    with pytest.raises(RefusedError, match="Brimline itself listens on port 12746"):
+        asyncio.run(action.prepare(job(web(":12746/-/reload", network_mode="host", addresses=()))))
+    assert network.asked == []
+    carried_out(action, job(web(":12746/x")))  # the same port of another address
+    assert [url for _, url, _ in network.asked] == ["http://10.0.0.7:12746/x"]
 
 
 def test_what_is_wanted_is_five_points_below_the_alert_level_and_never_less_than_nothing() -> None:

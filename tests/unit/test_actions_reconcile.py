@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from brimline.actions.aftermath import MARGIN, TRIES
+from brimline.actions.cycle import Cycle, Pace
+from brimline.actions.dependents import Dependents, Guard
 from brimline.actions.reconcile import Reconciler
 from brimline.deeds import Decision, Fate, Outcome
 from unit import fake_docker
@@ -29,12 +31,14 @@ def began(bench: Bench, **more: object) -> tuple[str, Decision]:
     return web, bench.decision(web)
 
 
-def conclude(bench: Bench, decision: Decision, stop_timeout: float | None = None) -> tuple[Outcome, Fate]:
+def conclude(bench: Bench, decision: Decision, guarded: Guard = lambda _: None) -> tuple[Outcome, Fate]:
+    world = bench.containers, bench.clock, bench.sleep
+    cycle = Cycle(*world, pace=Pace(lambda _: 20.0), point=lambda _: None)
+    dependents = Dependents(bench.containers, bench.clock, cycle, guarded=guarded, directories=lambda _: {})
+
     async def body() -> tuple[Outcome, Fate]:
         async with asyncio.timeout(20):
-            return await Reconciler(bench.containers, bench.clock, bench.sleep, stop_timeout=stop_timeout).conclude(
-                decision
-            )
+            return await Reconciler(*world, dependents=dependents).conclude(decision)
 
     return asyncio.run(body())
 
@@ -192,3 +196,84 @@ def test_podmans_memory_tells_nothing_of_a_person(bench: Bench) -> None:
     stop(bench, web)
     assert conclude(bench, decision)[1] is Fate.DONE
     assert bench.state(web)["Running"] is True
+
+
+def guests(bench: Bench, host: str, *names: str) -> list[str]:
+    """Add containers in the network of another."""
+    made = [bench.fake.add(name) for name in names]
+    for one in made:
+        bench.fake.containers[one]["HostConfig"]["NetworkMode"] = f"container:{host}"
+    return made
+
+
+def test_whoever_depends_on_it_follows_where_its_brimline_died_before_they_did(bench: Bench) -> None:
+    web, _ = began(bench)
+    gone, done = guests(bench, web, "gone", "done")
+    decision = bench.decision(web)
+    stop(bench, web)
+    bench.fake.begin(web)
+    bench.fake.end(done, 0)
+    bench.fake.begin(done)  # this one had been restarted before Brimline died
+    outcome, fate = conclude(bench, decision)
+    assert fate is Fate.DONE
+    assert bench.fake.orders == [("restart", gone, None)]
+    assert "gone depends on it: it was restarted" in outcome.detail
+    assert "done depends on it and was not restarted: it was started after it" in outcome.detail
+    assert outcome.uid == bench.subject(web).uid
+
+
+def test_they_follow_one_that_an_engine_had_left_down_too(bench: Bench) -> None:
+    web, _ = began(bench)
+    [guest] = guests(bench, web, "guest")
+    decision = bench.decision(web)
+    stop(bench, web)
+    bench.forget()
+    assert conclude(bench, decision)[1] is Fate.DONE
+    assert bench.fake.orders == [("start", web, None), ("restart", guest, None)]
+
+
+def test_nobody_follows_a_restart_that_did_not_happen(bench: Bench) -> None:
+    web, _ = began(bench)
+    guests(bench, web, "guest")
+    assert conclude(bench, bench.decision(web))[1] is Fate.ABANDONED
+    assert bench.fake.orders == []
+
+
+def test_the_restart_of_a_guest_that_an_earlier_brimline_asked_for_is_waited_for_and_not_repeated(bench: Bench) -> None:
+    web, _ = began(bench)
+    [guest] = guests(bench, web, "guest")
+    decision = bench.decision(web)
+    stop(bench, web)
+    bench.fake.begin(web)
+    bench.fake.say(guest, "kill", signal="15")  # the engine waits for it to end
+
+    def go_on() -> None:
+        bench.fake.end(guest, 143)
+        bench.fake.begin(guest, seconds=0.1)
+
+    bench.plan(9.0, go_on)
+    outcome, _ = conclude(bench, decision)
+    assert bench.fake.orders == []
+    assert "guest depends on it: it was restarted" in outcome.detail
+
+
+def test_a_guest_that_was_signalled_and_runs_on_is_restarted_after_all(bench: Bench) -> None:
+    web, _ = began(bench)
+    [guest] = guests(bench, web, "guest")
+    decision = bench.decision(web)
+    stop(bench, web)
+    bench.fake.begin(web)
+    bench.fake.say(guest, "kill", signal="1")  # it reads its configuration again
+    conclude(bench, decision)
+    assert bench.fake.orders == [("restart", guest, None)]
+
+
+def test_a_guest_that_is_left_alone_is_left_alone_after_a_death_too(bench: Bench) -> None:
+    web, _ = began(bench)
+    guests(bench, web, "guest")
+    decision = bench.decision(web)
+    stop(bench, web)
+    bench.fake.begin(web)
+    outcome, _ = conclude(bench, decision, guarded=lambda container: f"{container.subject.name} is paused")
+    assert bench.fake.orders == []
+    assert "guest depends on it and was not restarted: guest is paused" in outcome.detail

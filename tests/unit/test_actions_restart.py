@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from brimline.actions.base import Job, Proof, RefusedError
+from brimline.actions.lock import LockedError, held
 from brimline.actions.options import RestartOptions
 from brimline.actions.restart import Restart
 from brimline.deeds import Verdict
@@ -39,7 +42,10 @@ class Quiet(HttpClient):
         return self.answer
 
 
-def action(bench: Bench, points: list[str] | None = None, **options: object) -> Restart:
+def action(
+    bench: Bench, points: list[str] | None = None, directories: Mapping[str, Path] | None = None, **options: object
+) -> Restart:
+    cgroups = directories or {}
     return Restart(
         bench.containers,
         Quiet(bench),
@@ -48,6 +54,7 @@ def action(bench: Bench, points: list[str] | None = None, **options: object) -> 
         clock=bench.clock,
         sleep=bench.sleep,
         point=(points if points is not None else []).append,
+        directories=lambda container: {"memory": str(cgroups[container.id])} if container.id in cgroups else {},
     )
 
 
@@ -334,12 +341,45 @@ def test_one_that_only_bears_a_service_label_of_swarm_is_restarted_since_nobody_
     assert bench.fake.orders == [("restart", web, None)]
 
 
-def test_a_swarm_task_may_go_on_elsewhere(bench: Bench) -> None:
+def task(task_id: str, state: str = "running", condition: str | None = "any", slot: int = 1) -> dict[str, Any]:
+    policy = {} if condition is None else {"RestartPolicy": {"Condition": condition}}
+    return {"ID": task_id, "Slot": slot, "Spec": policy, "Status": {"State": state}}
+
+
+@pytest.mark.parametrize(
+    ("tasks", "ok", "words"),
+    [
+        ([task("t1", "complete"), task("t2")], True, "replaced it on another host"),
+        ([task("t1", "complete", None), task("t2")], True, "replaced it on another host"),
+        ([task("t1", "complete"), task("t2", "pending")], False, "started no other task within 30 s"),
+        ([task("t1", "complete"), task("t2", slot=2)], False, "started no other task within 30 s"),
+        ([task("t1"), task("t2", slot=2)], False, "started no other task within 30 s"),
+        ([task("t2")], False, "only a manager"),
+        (None, False, "only a manager"),
+    ],
+)
+def test_a_swarm_task_that_goes_on_elsewhere_is_believed_where_a_manager_tells_of_it(
+    bench: Bench,
+    tasks: list[dict[str, Any]] | None,
+    ok: bool,  # noqa: FBT001 - a table
+    words: str,
+) -> None:
+    bench.fake.tasks = tasks
     web = running(bench, "web.1.abc", labels=SWARM)
     _, proof = carried_out(bench, bench.job(web))
-    assert proof.ok
-    assert "not on this host" in proof.detail
+    assert proof.ok is ok
+    assert words in proof.detail
     assert bench.state(web)["Running"] is False
+
+
+@pytest.mark.parametrize("condition", ["none", "on-failure"])
+def test_a_swarm_task_that_nothing_might_replace_is_refused(bench: Bench, condition: str) -> None:
+    bench.fake.tasks = [task("t1", condition=condition)]
+    web = running(bench, "web.1.abc", labels=SWARM)
+    with pytest.raises(RefusedError, match=f"restart condition {condition}.*docker service update --force web") as no:
+        carried_out(bench, bench.job(web))
+    assert no.value.verdict is Verdict.ORCHESTRATED
+    assert bench.fake.orders == []
 
 
 def test_a_swarm_task_that_cannot_be_stopped_has_failed(bench: Bench) -> None:
@@ -388,6 +428,43 @@ def test_a_guest_that_began_after_its_host_did_is_not_restarted_again(bench: Ben
     how, _ = carried_out(bench, bench.job(vpn))
     assert bench.fake.orders == [("restart", vpn, None)]
     assert "guest depends on it and was not restarted: it was started after it" in how
+
+
+def test_a_guest_is_restarted_under_its_own_lock_and_left_to_whoever_holds_that(bench: Bench, tmp_path: Path) -> None:
+    vpn = running(bench, "vpn")
+    ids = {name: running(bench, name) for name in ("free", "taken")}
+    cgroups = {one: tmp_path / name for name, one in ids.items()}
+    for one, cgroup in cgroups.items():
+        cgroup.mkdir()
+        bench.fake.containers[one]["HostConfig"]["NetworkMode"] = f"container:{vpn}"
+    locked: list[bool] = []
+
+    def look(request: fake_docker.Request) -> None:
+        container = request.path.split("/")[-2]
+        if container == ids["free"]:
+            with suppress(LockedError), held({"memory": str(cgroups[container])}):
+                locked.append(False)
+            locked.append(True)
+        bench.fake.orders.append(("restart", container, None))
+        request._obey("restart", container)
+
+    bench.fake.faults["restart"] = look
+    with held({"memory": str(cgroups[ids["taken"]])}):
+        how, _ = carried_out(bench, bench.job(vpn), action(bench, directories=cgroups))
+    assert locked == [True]
+    assert "taken depends on it and was not restarted: another Brimline holds the lock" in how
+    assert [one for _, one, _ in bench.fake.orders] == [vpn, ids["free"]]
+    with held({"memory": str(cgroups[ids["free"]])}) as lost:
+        assert lost == "", "the lock was given back"
+
+
+def test_a_guest_that_swarm_runs_is_left_to_it(bench: Bench) -> None:
+    vpn = running(bench, "vpn")
+    guest = running(bench, "guest", labels=SWARM)
+    bench.fake.containers[guest]["HostConfig"]["NetworkMode"] = f"container:{vpn}"
+    how, _ = carried_out(bench, bench.job(vpn))
+    assert "guest depends on it and was not restarted: Swarm runs it" in how
+    assert bench.state(guest)["Running"] is True
 
 
 def test_a_list_that_fails_costs_the_dependents_not_the_restart(bench: Bench) -> None:

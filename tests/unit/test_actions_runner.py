@@ -523,7 +523,10 @@ def test_an_open_intent_whose_conclusion_breaks_has_failed(bench: Bench) -> None
         await running.idle()
 
     running = runs(bench, use)
-    assert [(d.action, f) for d, _, f in running.journal.outcomes] == [("cleanup", Fate.FAILED), ("restart", Fate.FAILED)]
+    assert [(d.action, f) for d, _, f in running.journal.outcomes] == [
+        ("cleanup", Fate.FAILED),
+        ("restart", Fate.FAILED),
+    ]
 
 
 def test_a_container_and_a_process_group_of_one_name_are_two(bench: Bench) -> None:
@@ -569,6 +572,8 @@ def test_the_registry_makes_one_of_each(bench: Bench) -> None:
         guarded=lambda _: None,
         procfs=Procfs(),
         alert_at=lambda _: 0.8,
+        directories=lambda _: {},
+        own_ports=(),
     )
     assert {name: action.name for name, action in build(parts).items()} == {name: name for name in ACTIONS}
 

@@ -177,3 +177,34 @@ def test_the_mask_of_a_status_file_is_read_bit_by_bit() -> None:
 def test_the_sentence_counts_everybody() -> None:
     assert Reach(3, 1).sentence == "processes: 3 signalled, 1 without the hook"
     assert Reach(young=2).sentence.endswith("2 just started")
+
+
+NETLINK = "sk               Eth Pid        Groups   Rmem     Wmem     Dump  Locks    Drops    Inode\n"
+
+
+def test_who_is_in_our_own_network_is_near() -> None:
+    everybody = Workers(Procfs())
+    assert everybody.near(Crew((os.getppid(),)))
+    assert not everybody.near(Crew())
+    assert not everybody.near(Crew((2**22 + 1,))), "there is no such process"
+
+
+@pytest.mark.parametrize(
+    ("of", "near"),
+    [
+        ({"self": "4", "7": "4"}, True),
+        ({"self": "4", "7": "90"}, False),
+        ({"self": "4", "7": ""}, False),
+        ({"self": "", "7": ""}, False),
+        ({"self": "4"}, False),
+        ({"7": "4"}, False),
+        ({}, False),
+    ],
+)
+def test_networks_are_told_apart_by_the_kernels_own_socket(tmp_path: Path, of: dict[str, str], near: bool) -> None:  # noqa: FBT001 - a table
+    for pid, inode in of.items():
+        (tmp_path / pid / "net").mkdir(parents=True)
+        kernel = f"000000009c5acdfb 0   0          00000000 0  0  0  2  0  {inode}\n" if inode else ""
+        other = "00000000c754cb18 0   1181       00000001 0  0  0  2  0  4\n"  # a program's may have any
+        (tmp_path / pid / "net/netlink").write_text(NETLINK + other + kernel)
+    assert Workers(Procfs(str(tmp_path))).near(Crew((7,))) is near

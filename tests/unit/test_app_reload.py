@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from brimline import app as composition
+from brimline import readers
 from brimline.app import App
 from brimline.config import Loaded
 from brimline.loading import load
@@ -386,7 +386,7 @@ def test_a_reload_given_up_leaves_the_old_sources_in_force(tmp_path: Path, engin
 
 
 def test_a_look_at_processes_that_hangs_does_not_stop_the_loop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composition, "_SWAP_SECONDS", 0.5)
+    monkeypatch.setattr(readers, "_SWAP_SECONDS", 0.5)
     stuck = tmp_path / "proc/1/cmdline"
 
     async def body(scene: Scene) -> None:

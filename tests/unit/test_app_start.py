@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from brimline import app as composition
-from brimline.app import App, observe
+from brimline.app import App
 from brimline.config import Config, Loaded
+from brimline.glance import observe
 from brimline.procfs import Procfs
 from brimline.sources import assembly
 from brimline.sources.alone import AloneSource

@@ -12,13 +12,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from brimline import app as composition
 from brimline import carrying
 from brimline.app import Acting, App
 from brimline.carrying import Carrying, Counts, Key, counts_of, values_of
 from brimline.config import Config, Loaded
 from brimline.journal.reading import open_reading
 from brimline.model import SUBJECT_LABELS, Kind, Now, SourceReport, Subject
+from brimline.readers import end
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.sources.docker_roster import Tally
 from brimline.sources.oom import OomLedger
@@ -416,7 +416,7 @@ def test_an_engine_that_is_away_costs_no_count(whole: Whole) -> None:
 
 
 def test_what_is_counted_is_written_while_it_lives(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(composition, "_CARRY_SECONDS", 0.01)
+    monkeypatch.setattr(carrying, "_EVERY", 0.01)
     whole.kill(4)
 
     async def runs(app: App) -> None:
@@ -426,7 +426,7 @@ def test_what_is_counted_is_written_while_it_lives(whole: Whole, monkeypatch: py
                 while not whole.written():  # noqa: ASYNC110 - the app is not asked to tell its tests
                     await asyncio.sleep(0.01)
         finally:
-            await composition.end(running)
+            await end(running)
 
     whole.live(runs)
     assert whole.written() == {"brimline_cgroup_memory_oom_kills_total_kernel": 4}

@@ -7,18 +7,22 @@ from dataclasses import replace
 
 import pytest
 
+from brimline import deciding
 from brimline.deciding import Deciding
 from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Request, Verdict, Whose, whose
 from brimline.model import Alert, AlertKey, Column, Container, Kind, Now, Phase, Snapshot, SourceReport, Subject
+from brimline.policy import decide
 from brimline.policy.book import Book
+from brimline.policy.case import Tick
 from brimline.policy.guarded import Guarded
 from brimline.policy.served import STORM
 from brimline.policy.terms import Terms
 from brimline.rules.derived import DIAGNOSIS
 from brimline.rules.diagnosis import DIAGNOSES
 from brimline.rules.evaluator import Judgement
-from brimline.scenes import Doing, Scenes
+from brimline.scenes import Doing, Scenes, wishes_of
 from brimline.sources.cgroup import MEMORY_USED_RATIO
+from brimline.sources.process import MEMORY_USED_RATIO as GROUP_RATIO
 from fakes import FakeClock, container, described
 
 C = Kind.CONTAINER
@@ -263,6 +267,43 @@ def test_our_own_restart_is_not_observed_and_one_that_did_not_help_is_told() -> 
     assert scene.heard.told == ["web run", "web relapsed"]
 
 
+def test_what_another_tool_asks_for_in_vain_is_not_done_a_third_time() -> None:
+    scene = Scene(WEB)
+    scene.settle()
+    for number in range(2):
+        present = scene.subjects[0]
+        assert scene.tick(asked=(Request(f"r{number}", 1.0, "restart", "web", "alertmanager mail"),)) == ["run"]
+        again, decision = replace(WEB, uid=f"w@{number + 2}"), scene.heard.begun[-1]
+        assert decision.subject == present
+        scene.subjects = (again,)
+        scene.engine = {again: described(again, OPTED_IN, started=1_600_000_100.0 + number)}
+        done = Outcome(decision.id, ok=True, detail="", started=1.0, ended=2.0, uid=again.uid)
+        scene.deciding.concluded(decision, done, Fate.DONE, scene.clock.mono)
+        scene.clock.pass_(285.0)
+        scene.settle()
+    for number in (3, 4):
+        request = Request(f"r{number}", 1.0, "restart", "web", "alertmanager mail")
+        assert scene.tick(asked=(request,)) == ["ineffective"]
+    assert scene.heard.told.count("web relapsed") == 2
+    assert scene.tick(asked=(Request("r5", 1.0, "restart", "web", "cli ann"),)) == ["run"]
+
+
+def test_what_happened_is_looked_up_once_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Tick] = []
+
+    class Counted(Tick):
+        def __init__(self, *told: object) -> None:
+            super().__init__(*told)  # type: ignore[arg-type] # handed on
+            made.append(self)
+
+    scene = Scene(WEB, API)
+    scene.settle()
+    monkeypatch.setattr(deciding, "Tick", Counted)
+    monkeypatch.setattr(decide, "Tick", Counted)
+    assert scene.tick(scene.alert(WEB), scene.alert(API)) == ["run", "run"]
+    assert len(made) == 1
+
+
 def test_a_person_asks_by_name_or_service_and_hears_what_is_not_there() -> None:
     scene = Scene(WEB, API)
     asked = tuple(Request(str(n), 1.0, "restart", name, "cli me") for n, name in enumerate(["web", "shop/api", "wbe"]))
@@ -310,6 +351,56 @@ def test_a_storm_is_a_measure_until_it_is_over() -> None:
     assert storm() == 1.0
     scene.tick()
     assert storm() == 0.0
+
+
+def test_a_project_whose_successor_has_no_name_yet_is_left_alone_however_long_that_takes() -> None:
+    half_made = container("0123456789ab_job", "n@1", labels=("shop", "job"))
+    scene = Scene(API, half_made)
+    for _ in range(10):
+        scene.tick()
+    assert scene.tick(scene.alert(API)) == ["paused"]
+    scene.engine = {API: scene.engine[API]}
+    for _ in range(8):
+        scene.tick()
+    assert scene.tick(scene.alert(API)) == ["run"]
+
+
+def test_the_replicas_of_a_service_are_those_there_are_and_those_there_were_lately() -> None:
+    twin = container("api-2", "b@1", labels=("shop", "api"))
+    scene = Scene(WEB, API, twin)
+    scene.settle()
+    assert scene.scenes.replicas(scene.clock.mono) == {"shop/api": {"api", "api-2"}}
+    scene.engine = {WEB: scene.engine[WEB], API: scene.engine[API]}
+    scene.tick()
+    scene.engine = dict(scene.engine)
+    scene.tick()
+    assert scene.scenes.replicas(scene.clock.mono) == {"shop/api": {"api", "api-2"}}
+    assert scene.scenes.replicas(scene.clock.mono + 700) == {"shop/api": {"api"}}
+
+
+def test_how_full_each_is_follows_it_whoever_comes_and_goes() -> None:
+    scene = Scene(WEB, API)
+    group = Subject(Kind.PROCESS, "web", ("web",), "17")
+
+    def pressed(*full: tuple[Subject, float]) -> dict[Subject, float]:
+        containers = tuple(s for s, _ in full if s.kind is C)
+        groups = tuple(s for s, _ in full if s.kind is Kind.PROCESS)
+        ratios = dict(full)
+        columns = (
+            Column(MEMORY_USED_RATIO[C], containers, [ratios[s] for s in containers]),
+            Column(GROUP_RATIO, groups, [ratios[s] for s in groups]),
+        )
+        snapshot = Snapshot(scene.clock.pass_(5.0), (SourceReport("cgroup", columns),))
+        scene.scenes.look(snapshot)
+        alerts = [scene.alert(s) for s in (WEB, API, group)]
+        told = scene.scenes.scene(snapshot, alerts, wishes_of(alerts), Doing())
+        assert set(told.fresh) == set(ratios)
+        assert set(told.samples) == {s.uid for s in ratios}
+        return dict(told.pressed)
+
+    assert pressed((WEB, 0.7), (API, 0.8), (group, 0.9)) == {WEB: 0.7, API: 0.8, group: 0.9}
+    assert pressed((API, 0.6), (group, 0.5)) == {WEB: 0.0, API: 0.6, group: 0.5}
+    assert pressed((group, 0.4), (API, 0.3), (WEB, 0.2)) == {WEB: 0.2, API: 0.3, group: 0.4}
 
 
 @pytest.mark.parametrize("gone_for", [5.0, 700.0])

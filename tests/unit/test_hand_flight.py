@@ -103,6 +103,39 @@ def test_a_reload_that_takes_leave_back_does_not_leave_the_container_down(here: 
     asyncio.run(body())
 
 
+@pytest.mark.parametrize("which", ["_chronicle", "_telling"])
+def test_telling_of_it_that_breaks_does_not_leave_it_under_way_for_ever(
+    here: Place, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    def breaks(*_: object) -> None:
+        raise ZeroDivisionError
+
+    async def body() -> None:
+        async with here.life() as life:
+            monkeypatch.setattr(getattr(life.hand, which), "concluded", breaks)
+            await life.until_run()
+            assert here.fates() == ["done"]
+            here.pass_(20)
+            assert Verdict.RUN in await life.looks(30), "in_flight ended with it"
+
+    asyncio.run(body())
+
+
+def test_what_breaks_under_way_has_failed_and_its_container_is_free(
+    here: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def body() -> None:
+        async with here.life() as life:
+            with monkeypatch.context() as patch:
+                patch.setattr("brimline.actions.attempt.Attempt._used", None)
+                await life.until_run()
+            assert here.fates() == ["failed"]
+            assert Verdict.RUN in await life.looks(40)
+            assert here.fates()[:2] == ["failed", "done"]
+
+    asyncio.run(body())
+
+
 def test_an_end_waits_for_a_restart_that_ends_in_time(here: Place, slow: Slow) -> None:
     async def body() -> None:
         async with here.life() as life:
@@ -170,8 +203,8 @@ def test_another_container_that_took_its_name_before_it_was_begun_is_not_touched
             here.fake.remove(old)
             here.container()
             assert await life.tick() is not Verdict.RUN
-            texts = [text for (text,) in here.told("SELECT text FROM lines WHERE kind = 'refused'")]
-            assert any("stale_data" in text and "gone since it was measured" in text for text in texts)
+        texts = [text for (text,) in here.told("SELECT text FROM lines WHERE kind = 'refused'")]  # written by now
+        assert any("stale_data" in text and "gone since it was measured" in text for text in texts)
         assert here.fake.orders == []
 
     asyncio.run(body())

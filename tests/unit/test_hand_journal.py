@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from brimline.actions import runner
-from brimline.deeds import Verdict
+from brimline.deeds import Pause, Verdict
 from brimline.journal import store
 from unit.acting import until
 from unit.fake_docker import Request
@@ -52,6 +53,38 @@ def test_one_that_can_be_opened_later_brings_its_budgets_along_and_what_was_seen
             await until(lambda: life.journal.up)
             assert (await life.looks(30))[-1] is Verdict.BUDGET_SUBJECT
         assert len(here.restarts()) == 2
+
+    asyncio.run(body())
+
+
+def test_one_that_opens_within_a_tick_lets_nothing_be_done_before_its_budgets_are_known(here: Place) -> None:
+    async def body() -> None:
+        async with here.life() as life:
+            await spent(life)
+            await life.until_run()
+            here.full["web"] = 0.1
+        elsewhere = here.storage.rename(here.storage.with_name("elsewhere"))
+        here.storage.write_text("no directory")
+        here.pass_(900)  # no cooldown any more
+        async with here.life() as life:
+            await life.looks(4)
+            here.full["web"] = 0.9
+            assert await life.tick() is Verdict.NO_JOURNAL
+            opened, pauses = threading.Event(), life.journal.pauses
+            life.journal._writer.opened.append(opened.set)
+
+            def meanwhile() -> Sequence[Pause]:
+                here.storage.unlink()
+                elsewhere.rename(here.storage)
+                assert opened.wait(10)
+                life.journal.pauses = pauses  # type: ignore[method-assign]
+                return pauses()
+
+            life.journal.pauses = meanwhile  # type: ignore[method-assign]
+            assert await life.tick() is Verdict.NO_JOURNAL
+            assert life.journal.up
+            assert await life.tick() is Verdict.BUDGET_SUBJECT
+        assert len(here.restarts()) == 3
 
     asyncio.run(body())
 

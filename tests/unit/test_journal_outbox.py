@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from brimline.deeds import Message
 from brimline.errors import JournalError
+from brimline.journal import outbox
+from brimline.journal.prune import used
 from fakes import FakeClock
 from unit.journals import opened, rows, run, until
 
@@ -191,3 +193,87 @@ def test_what_is_over_is_counted_until_it_is_forgotten(tmp_path: Path, clock: Fa
         assert outbox.counts() == {"queued": 2, "delivered": 0, "dead": 1}
     with opened(tmp_path, clock) as journal:
         assert journal.outbox.counts() == {"queued": 2, "delivered": 0, "dead": 1}
+
+
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let four messages wait for each target."""
+    monkeypatch.setattr(outbox, "ROOM", 4 * (outbox.BESIDE + len(b"body 1\0")))
+
+
+@pytest.mark.usefixtures("narrow")
+def test_beyond_its_bound_the_oldest_of_a_target_are_given_up_but_not_the_one_that_is_on_its_way(
+    tmp_path: Path, clock: FakeClock
+) -> None:
+    with opened(tmp_path, clock) as journal:
+        box = journal.outbox
+        assert run(box.add([message(clock, n) for n in range(4)])) == []
+        assert run(box.add([message(clock, 8, "other")])) == []
+        given_up = run(box.add([message(clock, 4), message(clock, 5)]))
+        assert [m.id for m in given_up] == ["m001", "m002"]
+        assert box.counts() == {"queued": 5, "delivered": 0, "dead": 2}
+        left = []
+        while head := [m.id for m in box.due(clock.now()) if m.target == "hook"]:
+            left += head
+            box.delivered(head[0])
+        assert left == ["m000", "m003", "m004", "m005"]
+    assert rows(tmp_path, "SELECT id, body, tries, error FROM outbox WHERE state = 'dead' ORDER BY id") == [
+        (name, b"", 0, "given up unsent: more than 0 MiB wait for hook") for name in ("m001", "m002")
+    ]
+
+
+def test_a_receiver_that_is_down_costs_16_mib_however_long(tmp_path: Path, clock: FakeClock) -> None:
+    body = b"x" * 100_000
+    with opened(tmp_path, clock) as journal:
+        for n in range(0, 400, 50):
+            run(journal.outbox.add([Message(f"m{k:03}", "hook", "alert", body, clock.wall) for k in range(n, n + 50)]))
+        waiting = [held.message for queue in journal.outbox._queued.values() for held in queue.values()]
+        assert 150 < len(waiting) < 168
+        assert sum(len(m.body) for m in waiting) <= 16 * 1024 * 1024
+        assert [waiting[0].id, waiting[-1].id] == ["m000", "m399"]
+        until(lambda: rows(tmp_path, "SELECT sum(length(body)) FROM outbox")[0][0] <= 16 * 1024 * 1024)
+        lines = journal._writer.submit(used).result()
+        assert lines < 1024 * 1024, "what waits leaves the lines their room"
+
+
+@pytest.mark.usefixtures("narrow")
+def test_what_a_delivery_frees_and_what_an_earlier_life_left_counts(tmp_path: Path, clock: FakeClock) -> None:
+    with opened(tmp_path, clock) as journal:
+        run(journal.outbox.add([message(clock, n) for n in range(4)]))
+    with opened(tmp_path, clock) as journal:
+        journal.outbox.delivered("m000")
+        assert run(journal.outbox.add([message(clock, 4)])) == []
+        assert [m.id for m in run(journal.outbox.add([message(clock, 5)]))] == ["m002"]
+
+
+def test_only_the_last_of_what_is_over_are_remembered_and_all_are_counted(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "REMEMBERED", 2)
+    with opened(tmp_path, clock) as journal:
+        box = journal.outbox
+        run(box.add([message(clock, n) for n in range(8)]))
+        for n in range(4):
+            box.delivered(f"m{n:03}")
+        for n in range(4, 8):
+            box.dead(f"m{n:03}", "410")
+        assert box.counts() == {"queued": 0, "delivered": 4, "dead": 4}
+        until(lambda: rows(tmp_path, "SELECT id FROM outbox ORDER BY id") == [(f"m00{n}",) for n in (2, 3, 6, 7)])
+        assert sum(map(len, box._over.values())) == 4
+    with opened(tmp_path, clock) as journal:
+        assert journal.outbox.counts() == {"queued": 0, "delivered": 2, "dead": 2}
+
+
+def test_bodies_of_what_was_given_up_are_kept_within_the_same_bound(
+    tmp_path: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with opened(tmp_path, clock) as journal:
+        box = journal.outbox
+        run(box.add([message(clock, n) for n in range(3)] + [message(clock, 3, "other")]))
+        for n in range(4):
+            box.dead(f"m{n:03}", "410")
+        monkeypatch.setattr(outbox, "ROOM", 2 * len(b"body 1\0"))
+        clock.pass_(601)
+        run(box.add([message(clock, 4)]))
+        kept = "SELECT id FROM outbox WHERE state = 'dead' AND length(body) > 0 ORDER BY id"
+        until(lambda: rows(tmp_path, kept) == [("m001",), ("m002",), ("m003",)])

@@ -347,3 +347,25 @@ def test_whatever_fails_and_dies_in_between_every_queued_message_arrives_and_in_
         assert {target: list(dict.fromkeys(ids)) for target, ids in life.arrived.items()} == life.queued
 
     run(check)
+
+
+def test_what_the_outbox_gave_up_is_forgotten_and_said_once_until_the_target_takes_messages_again() -> None:
+    async def check() -> None:
+        post, answers = Post(), [FAILED]
+        post.outbox.most = 2
+        delivery = post.delivery(ScriptedSender(answer=lambda _: answers[0]))
+        for number in range(10):
+            await delivery.queue([message(number)])
+            await deliver(delivery)
+        assert post.notes == ["too many messages wait for hook: the oldest are given up unsent"]
+        assert sorted(delivery._queued) == ["msg_hook_0", "msg_hook_8", "msg_hook_9"]
+        answers[0] = DELIVERED
+        post.clock.pass_(60)
+        await deliver(delivery)
+        assert post.outbox.counts() == {"delivered": 3, "dead": 7}
+        answers[0] = FAILED
+        for number in range(10, 20):
+            await delivery.queue([message(number)])
+        assert len(post.notes) == 2
+
+    run(check)

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import aiohttp
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -110,15 +109,19 @@ class Names(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        return [ResolveResult(hostname=host, host=a, port=port, family=family, proto=0, flags=0) for a in self._addresses]
+        return [
+            ResolveResult(hostname=host, host=a, port=port, family=family, proto=0, flags=0) for a in self._addresses
+        ]
 
     async def close(self) -> None:
         pass
 
 
-async def served(addresses: Sequence[str], path: str, monkeypatch: pytest.MonkeyPatch, host: str = "evil.example") -> bytes:
+async def served(
+    addresses: Sequence[str], path: str, monkeypatch: pytest.MonkeyPatch, host: str = "evil.example"
+) -> bytes:
     """Ask a name that leads to these addresses, where a server of ours is the one that answers."""
-    monkeypatch.setattr(aiohttp, "ThreadedResolver", lambda: Names(*addresses))
+    monkeypatch.setattr(httpclient, "Lookups", lambda: Names(*addresses))
     app = web.Application()
 
     async def here(request: web.Request) -> web.Response:
@@ -151,7 +154,7 @@ def test_of_a_name_with_several_addresses_the_others_are_called(monkeypatch: pyt
     "host", [*(f"[{h.replace('%', '%25')}]" if ":" in h else h for h in FORBIDDEN), "2852039166", "169.254.43518"]
 )
 def test_an_address_is_not_called_and_no_name_is_asked_for(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UnreachableError, match="is link-local or a cloud's metadata|this is no URL"):
+    with pytest.raises(UnreachableError, match=r"is link-local or a cloud's metadata|this is no URL"):
         asyncio.run(served(["127.0.0.1"], "/", monkeypatch, host))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from brimline.deeds import Decision, Deed, Fate, Ledger
-from brimline.policy.book import KEPT, KEPT_OBSERVED, RELAPSE, Book
+from brimline.policy.book import ASKED_AGAIN, KEPT, KEPT_CLEANUP, KEPT_OBSERVED, RELAPSE, Book
 from unit.policy_scenes import MIB, MONO, RULE, container, deed, only, outcome, scene, wish
 
 WHISPER, AFTER, THIRD = container(), container(uid="whisper@2"), container(uid="whisper@3")
@@ -98,23 +98,43 @@ def test_what_does_not_hold_is_no_relapse_and_five_minutes_later_it_is_too_late(
     assert book.notice(HELD, MONO + RELAPSE + 1) == ()
 
 
+@pytest.mark.parametrize(
+    ("caller", "asks", "ago", "relapses"),
+    [
+        ("alertmanager mail", "alertmanager mail", ASKED_AGAIN, True),
+        ("alertmanager mail", "alertmanager mail", ASKED_AGAIN + 1, False),
+        ("alertmanager mail", "alertmanager other", 60, False),
+        ("cli ann", "cli ann", 60, False),  # who knows why
+        ("api ann", "api ann", 60, False),
+    ],
+)
+def test_a_restart_another_tool_asked_for_relapsed_when_it_asks_again(
+    caller: str, asks: str, ago: float, *, relapses: bool
+) -> None:
+    book = Book(Ledger((deed(WHISPER, ago, rule="", caller=caller),)))
+    assert [each.relapsed for each in book.notice([(AFTER.subject, asks)], MONO)] == [True] * relapses
+
+
 def test_a_restart_of_this_run_is_watched_for_its_relapse() -> None:
     book, decision = begun()
     book.conclude(decision, outcome(decision), fate=Fate.DONE, mono=MONO + 5)
     assert [each.id for each in book.notice(HELD, MONO + 9)] == [decision.id]
 
 
-def test_a_day_is_remembered_two_hours_of_others_and_what_is_under_way_for_ever() -> None:
+def test_a_day_is_remembered_six_hours_of_cleanups_two_of_others_and_what_is_under_way_for_ever() -> None:
     old = [
         deed(WHISPER, KEPT - 1),
         deed(WHISPER, KEPT + 1),
         deed(WHISPER, KEPT_OBSERVED - 1, fate=Fate.OBSERVED),
         deed(WHISPER, KEPT_OBSERVED + 1, fate=Fate.OBSERVED),
         deed(WHISPER, 2 * KEPT, fate=Fate.INTENDED, ended=None),
+        deed(WHISPER, KEPT_CLEANUP - 1, "cleanup"),
+        deed(WHISPER, KEPT_CLEANUP + 1, "cleanup"),
+        deed(WHISPER, KEPT_CLEANUP + 1, "recycle"),
     ]
     book = Book(Ledger(tuple(old), {"a": MONO - KEPT - 1, "b": MONO}))
     book.notice([], MONO)
-    assert {each.id for each in book.ledger().deeds} == {old[0].id, old[2].id, old[4].id}
+    assert {each.id for each in book.ledger().deeds} == {old[n].id for n in (0, 2, 4, 5, 7)}
 
 
 def test_the_ledger_is_the_same_object_until_something_changes_and_oldest_first() -> None:

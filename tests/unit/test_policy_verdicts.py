@@ -100,9 +100,12 @@ CASES: list[tuple[Verdict, Scene, list[Deed], Terms]] = [
     (Verdict.IN_FLIGHT, replace(THERE, busy={whose(WHISPER.subject): "cleanup"}), [], Terms()),
     (Verdict.IN_FLIGHT, scene([], [wish(WHISPER)], busy={whose(WHISPER.subject): "restart"}), [], Terms()),
     (Verdict.IN_FLIGHT, THERE, [deed(WHISPER, 900, fate=Fate.INTENDED, ended=None)], Terms()),
+    (Verdict.RUN, replace(THERE, busy={("whisper", ("whisper",)): "cleanup"}), [], Terms()),  # a group of its name
     (Verdict.RUN, replace(THERE, busy={("whisper-2", ("whisper-2", "", "")): "restart"}), [], Terms()),
     (Verdict.INEFFECTIVE, THERE, RELAPSED, Terms()),
     (Verdict.INEFFECTIVE, THERE, [RELAPSED[0], replace(RELAPSED[1], rule="g/Exhausted")], Terms()),
+    (Verdict.INEFFECTIVE, THERE, [replace(each, rule="", caller="alertmanager x") for each in RELAPSED], Terms()),
+    (Verdict.RUN, THERE, [replace(each, rule="", caller="cli ann") for each in RELAPSED], Terms()),
     (Verdict.RUN, THERE, [RELAPSED[0], replace(RELAPSED[1], relapsed=False)], Terms()),
     (Verdict.RUN, THERE, [replace(RELAPSED[0], relapsed=False), RELAPSED[1]], Terms()),
     (Verdict.RUN, THERE, [replace(each, image_id="sha256:0") for each in RELAPSED], Terms()),
@@ -185,6 +188,13 @@ def test_a_person_passes_what_only_guards_against_bad_readings(there: Scene, cal
 @pytest.mark.parametrize(("caller", "verdict"), [("cli ann", Verdict.RUN), ("alertmanager x", Verdict.INEFFECTIVE)])
 def test_a_person_may_try_again_what_did_not_help(caller: str, verdict: Verdict) -> None:
     assert verdicts(scene([WHISPER], [asked(WHISPER, caller=caller)]), RELAPSED) == [verdict]
+
+
+def test_two_restarts_a_tool_asked_for_in_vain_are_told_as_its_own() -> None:
+    deeds = [replace(each, rule="", caller="alertmanager mail") for each in RELAPSED]
+    told = only(scene([WHISPER], [asked(WHISPER, caller="alertmanager mail")]), deeds)
+    assert told.verdict is Verdict.INEFFECTIVE
+    assert "after 2 restarts in a row alertmanager mail asked again within 10m" in told.reason
 
 
 BINDING = [

@@ -12,10 +12,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from brimline.actions.notify_options import shown
 from brimline.actions.sender import Receipt, Sent
 from brimline.deeds import Message
 from brimline.errors import ConfigError, Problem
+from brimline.redaction import shown
 
 _log: Final = logging.getLogger(__name__)
 _WHERE: Final = "notify.apprise"

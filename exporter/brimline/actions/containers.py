@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+import math
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from brimline.actions.way import Connect, Way
 from brimline.dockerapi import USUAL_STOP, DockerApi
-from brimline.dockerorders import OrderError
+from brimline.dockerorders import History, OrderError
 from brimline.dockerthreads import Answer
 from brimline.errors import SourceError, UnitError
 from brimline.model import Clock, Container
@@ -41,6 +42,16 @@ class Memory:
 
 
 @dataclass(frozen=True, slots=True)
+class Task:
+    """What a manager of Swarm tells of one task."""
+
+    id: str
+    slot: int  # which replica it is; 0 where every host has one
+    running: bool
+    condition: str  # when another one takes its place: none, on-failure, any
+
+
+@dataclass(frozen=True, slots=True)
 class StopTime:
     """How long a container has between SIGTERM and SIGKILL."""
 
@@ -68,14 +79,21 @@ class Containers:
     """One engine, connected at the first question and kept; every method answers or raises a SourceError."""
 
     def __init__(
-        self, connect: Callable[[], Awaitable[DockerApi]], read: Callable[[Answer], Container], clock: Clock
+        self,
+        connect: Connect,
+        read: Callable[[Answer], Container],
+        clock: Clock,
+        ordered_to: set[str] | None = None,
     ) -> None:
-        self._connect = connect
+        self._way = Way(connect)
         self._read = read
         self._clock = clock
-        self._api: DockerApi | None = None
-        self._connecting = asyncio.Lock()
-        self._ordered_to: set[str] = set()
+        self._ordered_to = set() if ordered_to is None else ordered_to
+
+    def succeeded(self, connect: Connect) -> Containers:
+        """Return those of another engine; these keep their own for what is under way, and share what was ordered."""
+        self._way.retire()
+        return Containers(connect, self._read, self._clock, self._ordered_to)
 
     def take_order(self, container_id: str) -> bool:
         """Tell whether an order of ours explains that the container was started anew; it explains that once."""
@@ -86,19 +104,25 @@ class Containers:
 
     async def connect(self) -> None:
         """Connect where no connection is kept; raises a SourceError where there is no engine."""
-        await self._engine()
+        await self._way.engine()
 
     async def inspect(self, container_id: str) -> Container | None:
         """Return how it stands now; None: it is gone."""
-        async with self._asking() as engine:
+        async with self._way.asking() as engine:
             answer = await engine.inspect(container_id)
         return None if answer is None else self._read(answer)
 
     async def list(self) -> list[Listing]:
         """Return all containers, stopped ones too, by name."""
-        async with self._asking() as engine:
+        async with self._way.asking() as engine:
             answers = await engine.containers()
         return sorted([_listing(a) for a in answers if isinstance(a, dict)], key=lambda one: one.name)
+
+    async def tasks(self, service: str) -> Sequence[Task]:
+        """Return all tasks of a service of Swarm, those that ended too."""
+        async with self._way.asking() as engine:
+            answers = await engine.tasks(service)
+        return [_task(answer) for answer in answers if isinstance(answer, dict)]
 
     async def restart(self, container_id: str, time: StopTime) -> None:
         """Have it stopped and started; an OrderError tells whether the engine heard of it."""
@@ -119,45 +143,51 @@ class Containers:
         runs, with the same events as a person's stop; so only events of an engine that ran all along tell of a person.
         Podman's service does not run the containers, and its events outlive it: they tell nothing here.
         """
-        async with self._asking() as engine:
-            if engine.engine == "podman":
-                return Memory(reaches=True, signalled=False)
-            history = await engine.history()
+        history = await self._history()
+        if history is None:
+            return Memory(reaches=True, signalled=False)
         began = since + history.now - self._clock.now().wall  # by the engine's clock, told in whole seconds
-        told = [(_moment(event), event) for event in history.events]
-        signalled = any(at >= began and _id(e) == container.id and _action(e) in _SIGNALLED for at, e in told)
-        return Memory(any(at < max(began, container.started + _BEGINNING) for at, _ in told), signalled)
+        oldest = min((_moment(event) for event in history.events), default=math.inf)
+        return Memory(oldest < max(began, container.started + _BEGINNING), _signalled(history, container, began))
+
+    async def signalled(self, container: Container, since: float) -> bool:
+        """Tell whether it was sent a signal since a moment of the engine's clock, as far as the engine remembers."""
+        history = await self._history()
+        return history is not None and _signalled(history, container, since)
 
     def close(self) -> None:
         """Close the idle connections; the next question connects anew."""
-        if self._api is not None:
-            self._api.close()
-            self._api = None
+        self._way.close()
 
-    async def _engine(self) -> DockerApi:
-        async with self._connecting:
-            if self._api is None:
-                self._api = await self._connect()
-            return self._api
-
-    @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[DockerApi]:
-        """Yield the engine; after a failure the next question connects anew: a newer one may stand in its place."""
-        engine = await self._engine()
-        try:
-            yield engine
-        except SourceError:
-            if engine is self._api:
-                self.close()
-            raise
+    async def _history(self) -> History | None:
+        async with self._way.asking() as engine:
+            return None if engine.engine == "podman" else await engine.history()
 
     async def _ordered(self, container_id: str) -> DockerApi:
         try:
-            engine = await self._engine()
+            engine = await self._way.engine()
         except SourceError as error:
             raise OrderError(str(error), reached=False) from error
         self._ordered_to.add(container_id)
         return engine
+
+
+def _signalled(history: History, container: Container, since: float) -> bool:
+    return any(
+        _moment(event) >= since and _id(event) == container.id and _action(event) in _SIGNALLED
+        for event in history.events
+    )
+
+
+def _task(answer: Mapping[str, object]) -> Task:
+    spec, status, slot = answer.get("Spec"), answer.get("Status"), answer.get("Slot")
+    policy = spec.get("RestartPolicy") if isinstance(spec, dict) else None
+    return Task(
+        id=str(answer.get("ID", "")),
+        slot=slot if isinstance(slot, int) else 0,
+        running=isinstance(status, dict) and status.get("State") == "running",
+        condition=str(policy.get("Condition") or "any") if isinstance(policy, dict) else "any",
+    )
 
 
 def _listing(answer: Mapping[str, object]) -> Listing:

@@ -29,8 +29,8 @@ _LOOK_EVERY: Final = 5.0  # what an earlier process put off is found so late at 
 class Outbox(Protocol):
     """Where messages wait, over a restart too; what it cannot write it refuses with a JournalError."""
 
-    async def add(self, messages: Sequence[Message]) -> None:
-        """Return once all of them are on the disk; an id it holds or held already is left as it is."""
+    async def add(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return what had to give way, once all of them are on the disk; an id it holds or held already is left out."""
         ...
 
     def due(self, now: Now) -> Sequence[Message]:
@@ -78,6 +78,7 @@ class Delivery:
         self._flying: dict[str, asyncio.Task[None]] = {}
         self._ended: dict[str, tuple[str, int, Callable[[], None]]] = {}  # the last try of each target
         self._later: dict[str, float] = {}  # mono
+        self._crowded: set[str] = set()  # targets of which it was said that too much waits
         self._once = Once()
         self._woken = asyncio.Event()
 
@@ -101,10 +102,11 @@ class Delivery:
         """Return once they are on the disk; raises JournalError, and then they are not queued."""
         now = self._clock.now()
         self._point("queueing")
-        await self._outbox.add([replace(message, created=now.wall) for message in messages])
+        crowded_out = await self._outbox.add([replace(message, created=now.wall) for message in messages])
         self._point("queued")
         for message in messages:
             self._queued.setdefault(message.id, now.mono)
+        self._forget(crowded_out)
         self._woken.set()
 
     def send_once(self, messages: Sequence[Message]) -> None:
@@ -155,6 +157,16 @@ class Delivery:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
+    def _forget(self, crowded_out: Sequence[Message]) -> None:
+        """Say once of each target, until it takes messages again, that the outbox gives up the oldest unsent."""
+        for message in crowded_out:
+            self._queued.pop(message.id, None)
+            if message.target not in self._crowded:
+                self._crowded.add(message.target)
+                told = f"too many messages wait for {message.target}: the oldest are given up unsent"
+                _log.error("%s", told)
+                self._note(told)
+
     def _begin(self, message: Message, now: Now) -> None:
         last = self._ended.get(message.target)
         if last is not None and last[:2] == (message.id, message.tries):
@@ -184,6 +196,7 @@ class Delivery:
             case Sent.DELIVERED:
                 self._end(message, lambda: self._outbox.delivered(message.id))
                 self._queued.pop(message.id, None)
+                self._crowded.discard(message.target)
                 if message.tries:
                     _log.info("%s takes messages again", message.target)
             case Sent.GONE:

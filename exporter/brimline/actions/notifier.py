@@ -24,13 +24,12 @@ from brimline.actions.sender import Sender
 from brimline.actions.shapes import SHAPES
 from brimline.actions.told import Told
 from brimline.actions.webhook import Webhook
-from brimline.deeds import Decision, Fate, Outcome, Verdict
+from brimline.deeds import NOTIFY, Decision, Fate, Outcome, Verdict
 from brimline.errors import JournalError
 from brimline.httpclient import HttpClient
 from brimline.model import Alert, AlertKey, Clock, Now, Phase, Transition
 
 _log: Final = logging.getLogger(__name__)
-NOTIFY: Final = "notify"  # what a rule's `do` says
 _LOOK_EVERY: Final = 1.0
 _PATIENCE: Final = 10.0  # seconds for the outbox to take messages in
 _ENDED: Final = 1000  # alerts that are over and may still be told of: their action ends after them

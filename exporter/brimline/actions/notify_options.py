@@ -11,41 +11,32 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, PlainSerializer, model_validator
 
 from brimline.options import Duration, Options, callable_at, refusal
+from brimline.redaction import SecretAddress, SecretText
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110: the name of a header
 _OURS: Final = frozenset({"content-type", "content-length", "host", "transfer-encoding", "user-agent"})
 _LONGEST_TIMEOUT: Final = 60.0
 
 
-def shown(address: str) -> str:
-    """Return scheme and host of an address, and stars for what may be secret."""
-    scheme, colon, rest = address.partition("://")
-    if not colon:
-        return address
-    if scheme not in {"http", "https"}:  # apprise: the token may stand where others have a host
-        return f"{scheme}://***"
-    host, slash, path = rest.rpartition("@")[2].partition("/")
-    return f"{scheme}://{re.split('[?#]', host)[0]}" + ("/***" if slash and path else "")
-
-
-def _url(text: str) -> str:
-    try:
+def _url(address: SecretAddress) -> SecretAddress:
+    text, host = address.get_secret_value(), None
+    with suppress(ValueError):
         parts = urlsplit(text)
-        found = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        found = False
-    if not found or re.search(r"[\s\x00-\x1f]", text):
+        host = parts.hostname if parts.scheme in {"http", "https"} and parts.port != 0 else None
+    if not host or re.search(r"[\s\x00-\x1f]", text):
         raise refusal('this is no address (it is not shown: it may be secret); write "https://host/path"')
-    callable_at(parts.hostname)
-    return text
+    callable_at(host)
+    return address
 
 
-def _apprise(text: str) -> str:
-    host = None
+def _apprise(address: SecretAddress) -> SecretAddress:
+    text, host = address.get_secret_value(), None
+    if not text:
+        raise refusal('this is empty; write an address such as "tgram://token/chat"')
     with suppress(ValueError):  # apprise has its own idea of an address
         host = urlsplit(text).hostname
     callable_at(host)
-    return text
+    return address
 
 
 def _header(name: str) -> str:
@@ -56,8 +47,8 @@ def _header(name: str) -> str:
     return name
 
 
-def _header_value(value: str) -> str:
-    if re.search(r"[^\t\x20-\x7e]", value):
+def _header_value(value: SecretText) -> SecretText:
+    if re.search(r"[^\t\x20-\x7e]", value.get_secret_value()):
         raise refusal("the value of a header is one line of ASCII (it is not shown: it may be secret)")
     return value
 
@@ -74,11 +65,11 @@ def _group_wait(seconds: float) -> float:
     return seconds
 
 
-_hidden: Final = PlainSerializer(shown, return_type=str)
-HookUrl = Annotated[str, AfterValidator(_url), _hidden]
-AppriseUrl = Annotated[str, Field(min_length=1), AfterValidator(_apprise), _hidden]
+_hidden: Final = PlainSerializer(str, return_type=str)
+HookUrl = Annotated[SecretAddress, AfterValidator(_url), _hidden]
+AppriseUrl = Annotated[SecretAddress, AfterValidator(_apprise), _hidden]
 HeaderName = Annotated[str, AfterValidator(_header)]
-HeaderValue = Annotated[str, AfterValidator(_header_value), PlainSerializer(lambda _: "***", return_type=str)]
+HeaderValue = Annotated[SecretText, AfterValidator(_header_value), _hidden]
 
 
 def _named(kind: str, address: str) -> str:
@@ -107,7 +98,8 @@ class WebhookOptions(Options):
     @property
     def target(self) -> str:
         """Return its name, or one made of its address."""
-        return self.name or _named(urlsplit(self.url).hostname or "webhook", self.url)
+        address = self.url.get_secret_value()
+        return self.name or _named(urlsplit(address).hostname or "webhook", address)
 
 
 class NotifyOptions(Options):
@@ -129,7 +121,8 @@ class NotifyOptions(Options):
     @property
     def apprise_targets(self) -> dict[str, str]:
         """Return address or file by the target's name."""
-        return {_named(entry.partition("://")[0].rpartition("/")[2], entry): entry for entry in self.apprise}
+        entries = [entry.get_secret_value() for entry in self.apprise]
+        return {_named(entry.partition("://")[0].rpartition("/")[2], entry): entry for entry in entries}
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:

@@ -1,44 +1,19 @@
-"""A restart that was begun is seen through, by whoever is there: the one who asked, or the next Brimline at its start.
+"""Concludes what was begun and nobody concluded: by the next Brimline at its start, or once an engine is back.
 
-"Did it happen?" is answered by StartedAt alone. An engine that died half-way leaves the container down; then it is
-started here, unless somebody else stopped it.
+A restart is seen through, with all who are to follow it; anything else is not repeated.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
+from brimline.actions.aftermath import MARGIN, Aftermath, Begun, Ending, Seen, downtime, gone
+from brimline.actions.base import Sleep
 from brimline.actions.containers import Containers, stop_time
-from brimline.deeds import Decision, Fate, Outcome
-from brimline.dockerorders import OrderError
-from brimline.errors import SourceError
+from brimline.actions.dependents import Dependents, Followed
+from brimline.actions.swarm import is_swarm
+from brimline.deeds import RESTART, Decision, Fate, Outcome
 from brimline.model import Clock, Container
-
-RESTART: Final = "restart"
-SWARM_TASK: Final = "com.docker.swarm.task.id"  # the service's name alone may be copied; nobody replaces that one
-POLL: Final = 0.5
-MARGIN: Final = 10.0  # seconds beyond the stop timeout within which an engine has done what it was asked for
-STEADY: Final = 6  # looks in a row until an end is believed: a restart policy may follow
-TRIES: Final = 3  # starts that the engine may refuse
-
-Sleep = Callable[[float], Awaitable[None]]
-
-
-class Ending(StrEnum):
-    """How a restart ended."""
-
-    RESTARTED = "restarted"
-    STARTED = "started"  # by us: it had been left down
-    REPLACED = "replaced"  # a Swarm task that ended; Swarm starts another
-    UNCHANGED = "unchanged"
-    STOPPED = "stopped"  # by somebody else
-    ENDED = "ended"  # it began anew and ended
-    DOWN = "down"  # it cannot be started
-    GONE = "gone"
-
 
 _FATES: Final = {
     Ending.RESTARTED: Fate.DONE,
@@ -52,135 +27,22 @@ _FATES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Begun:
-    """A restart that was asked for, or may have been."""
-
-    id: str
-    uid: str  # the incarnation it was asked of
-    at: float  # wall time at which it was asked for
-    until: float  # mono; an engine that lives has done it by then
-    refused: bool = False  # the engine says that it could not do it, or only half
-    swarm: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """What the world shows at its end."""
-
-    ending: Ending
-    container: Container | None
-    detail: str  # a sentence
-
-
-@dataclass(slots=True)
-class _Watch:
-    shown: str = ""
-    looks: int = 0  # in a row that showed the same
-    tries: int = 0
-    started: bool = False
-    why: str = ""
-
-    def look(self, container: Container) -> None:
-        shown = f"{container.subject.uid} {container.status}"
-        self.shown, self.looks = shown, self.looks + 1 if shown == self.shown else 1
-
-
-class Aftermath:
-    """Looks at the world until it shows how a restart ended; an engine that is away is waited for without a limit."""
-
-    def __init__(self, containers: Containers, clock: Clock, sleep: Sleep) -> None:
-        self._containers = containers
-        self._clock = clock
-        self._sleep = sleep
-
-    async def found(self, container_id: str) -> Container | None:
-        """Return the container as soon as the engine tells of it; None: it is gone."""
-        while True:
-            try:
-                return await self._containers.inspect(container_id)
-            except SourceError:
-                await self._sleep(POLL)
-
-    async def see_through(self, begun: Begun) -> Seen:
-        """Return how it ended; start what an engine has left down."""
-        watch = _Watch()
-        while True:
-            try:
-                if seen := await self._look(begun, watch):
-                    return seen
-            except SourceError:
-                watch.looks = 0  # the engine is away: what it shows when it is back is new
-            await self._sleep(POLL)
-
-    async def _look(self, begun: Begun, watch: _Watch) -> Seen | None:
-        found = await self._containers.inspect(begun.id)
-        if found is None:
-            return Seen(Ending.REPLACED, None, "its task ended") if begun.swarm else _gone()
-        watch.look(found)
-        over = self._clock.now().mono >= begun.until
-        if begun.swarm and not found.running:
-            return Seen(Ending.REPLACED, found, "its task ended")
-        if found.subject.uid != begun.uid:
-            return _anew(found, watch)
-        if found.running:
-            return Seen(Ending.UNCHANGED, found, "the same incarnation still runs") if over else None
-        return await self._left_down(begun, watch, found, over=over) if watch.looks > 1 else None
-
-    async def _left_down(self, begun: Begun, watch: _Watch, found: Container, *, over: bool) -> Seen | None:
-        if not begun.refused:
-            memory = await self._containers.memory(found, begun.at)
-            if memory.reaches and not over:
-                return None  # the engine may be between the stop and the start
-            if memory.reaches and memory.signalled:
-                return Seen(Ending.STOPPED, found, "somebody else stopped it: it stays stopped")
-        if watch.tries == TRIES:
-            return Seen(Ending.DOWN, found, f"it is down and cannot be started: {watch.why}")
-        try:
-            await self._containers.start(begun.id)
-        except OrderError as error:
-            watch.why = str(error)
-            watch.tries += 1 if error.reached else 0
-        else:
-            watch.started = True
-        return None
-
-
-def _gone() -> Seen:
-    return Seen(Ending.GONE, None, "the container is gone: somebody removed it meanwhile")
-
-
-def _anew(found: Container, watch: _Watch) -> Seen | None:
-    if found.running:
-        if watch.started:
-            return Seen(Ending.STARTED, found, "it had been left stopped, and was started")
-        return Seen(Ending.RESTARTED, found, "it was restarted")
-    if watch.looks < STEADY:
-        return None
-    return Seen(Ending.ENDED, found, f"it was restarted and ended with exit code {found.exit_code}")
-
-
-def is_swarm(container: Container) -> bool:
-    """Tell whether Swarm runs it, which replaces what ends."""
-    return SWARM_TASK in container.labels
-
-
-def downtime(container: Container | None, since: float) -> float | None:
-    """Return the seconds between the end of the incarnation that ran at `since` and the start of this one."""
-    if container is None or not since <= container.finished <= container.started:
-        return None
-    return container.started - container.finished
-
-
 class Reconciler:
     """Concludes what an earlier Brimline intended and nobody concluded."""
 
     def __init__(
-        self, containers: Containers, clock: Clock, sleep: Sleep, *, stop_timeout: float | None = None
+        self,
+        containers: Containers,
+        clock: Clock,
+        sleep: Sleep,
+        *,
+        stop_timeout: float | None = None,
+        dependents: Dependents | None = None,
     ) -> None:
         self._aftermath = Aftermath(containers, clock, sleep)
         self._clock = clock
         self._stop_timeout = stop_timeout
+        self._dependents = dependents
 
     async def conclude(self, decision: Decision) -> tuple[Outcome, Fate]:
         """Return what became of it; a restart is finished, anything else is not repeated."""
@@ -191,15 +53,22 @@ class Reconciler:
         container_id = decision.subject.uid.partition("@")[0]
         found = await self._aftermath.found(container_id)
         if found is None:
-            return self._outcome(decision, Fate.FAILED, _gone().detail), Fate.FAILED
+            return self._outcome(decision, Fate.FAILED, gone().detail), Fate.FAILED
         wait = stop_time(found, self._stop_timeout).seconds + MARGIN
         now = self._clock.now()
         left = min(max(0.0, decision.at.wall + wait - now.wall), wait)  # the wall clock may have jumped
         begun = Begun(container_id, decision.subject.uid, decision.at.wall, now.mono + left, swarm=is_swarm(found))
         seen = await self._aftermath.see_through(begun)
         fate = _FATES[seen.ending]
-        text = f"Brimline ended during this restart; {seen.detail}"
+        story = (await self._followed(decision, seen)).story
+        text = "; ".join([f"Brimline ended during this restart; {seen.detail}", *story])
         return self._outcome(decision, fate, text, seen.container), fate
+
+    async def _followed(self, decision: Decision, seen: Seen) -> Followed:
+        """Restart who depends on it: those of them who began after it are left alone."""
+        if self._dependents is None or seen.container is None or seen.ending not in {Ending.RESTARTED, Ending.STARTED}:
+            return Followed()
+        return await self._dependents.follow(seen.container, decision.at.wall)
 
     def _outcome(self, decision: Decision, fate: Fate, text: str, container: Container | None = None) -> Outcome:
         return Outcome(

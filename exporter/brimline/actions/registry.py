@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from brimline.actions.base import Action
+from brimline.actions.base import Action, Sleep
 from brimline.actions.cleanup import Cleanup
 from brimline.actions.containers import Containers
+from brimline.actions.cycle import StartPeriod
+from brimline.actions.dependents import Directories, Guard
 from brimline.actions.options import ActionsOptions
-from brimline.actions.reconcile import RESTART, Sleep
 from brimline.actions.recycle import Recycle
-from brimline.actions.restart import Guard, Restart, StartPeriod
+from brimline.actions.restart import Restart
 from brimline.actions.workers import Workers
 from brimline.faults import Point
 from brimline.httpclient import HttpClient
@@ -33,8 +34,10 @@ class Parts:
     sleep: Sleep
     point: Point
     guarded: Guard
+    directories: Directories
     procfs: Procfs
     alert_at: Callable[[Subject], float]
+    own_ports: Collection[int]  # on which Brimline listens
 
 
 def _restart(parts: Parts) -> Action:
@@ -47,11 +50,18 @@ def _restart(parts: Parts) -> Action:
         sleep=parts.sleep,
         point=parts.point,
         guarded=parts.guarded,
+        directories=parts.directories,
     )
 
 
 def _cleanup(parts: Parts) -> Action:
-    return Cleanup(parts.options, http=parts.http, workers=Workers(parts.procfs), alert_at=parts.alert_at)
+    return Cleanup(
+        parts.options,
+        http=parts.http,
+        workers=Workers(parts.procfs),
+        alert_at=parts.alert_at,
+        own_ports=parts.own_ports,
+    )
 
 
 def _recycle(parts: Parts) -> Action:
@@ -60,7 +70,7 @@ def _recycle(parts: Parts) -> Action:
 
 ACTIONS: Final[Mapping[str, Callable[[Parts], Action]]] = MappingProxyType(
     {
-        RESTART: _restart,
+        Restart.name: _restart,
         Cleanup.name: _cleanup,
         Recycle.name: _recycle,
     }

@@ -7,24 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol
 
-from brimline.actions.base import Action, Job, Proof, RefusedError, Sight, Standing
+from brimline.actions.attempt import Attempt, World
+from brimline.actions.base import Action, Job, RefusedError, Standing
 from brimline.actions.containers import Containers
 from brimline.actions.lock import LockedError, held
-from brimline.actions.reconcile import RESTART, Reconciler, Sleep
-from brimline.deeds import Decision, Fate, Journal, Outcome, Verdict
-from brimline.errors import ActionError, JournalError, SourceError
-from brimline.faults import Point
-from brimline.model import Clock, Kind
+from brimline.actions.reconcile import Reconciler
+from brimline.deeds import Decision, Fate, Outcome, Verdict, Whose, whose
+from brimline.errors import JournalError
 
-log = logging.getLogger(__name__)
+log: Final = logging.getLogger(__name__)
 
 FIRST_RETRY: Final = 1.0  # seconds until a journal that is down is tried again
 LONGEST_RETRY: Final = 30.0
-OUTDATED: Final = 60.0  # seconds after which a decision that is not begun is begun no more
 
 
 class Heard(Protocol):
@@ -39,16 +37,12 @@ class Heard(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class World:
-    """What the runner needs of the world."""
+@dataclass(slots=True)
+class _Course:
+    """How far one decision has come on the disk; None: not even its intent."""
 
-    containers: Containers
-    journal: Journal
-    sight: Sight
-    clock: Clock
-    sleep: Sleep
-    point: Point
+    decision: Decision
+    fate: Fate | None = None
 
 
 class Runner:
@@ -62,39 +56,44 @@ class Runner:
         self._actions = actions
         self._reconciler = reconciler
         self._settle = settle
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._busy: dict[str, str] = {}
+        self._tasks: dict[Whose, asyncio.Task[None]] = {}
+        self._busy: dict[Whose, str] = {}
         self._ending = asyncio.Event()
         self._unlocked = False  # said once
 
-    def busy(self) -> Mapping[str, str]:
-        """Return name -> action of all that is under way."""
+    def busy(self) -> Mapping[Whose, str]:
+        """Return by subject the action of all that is under way."""
         return dict(self._busy)
 
-    def reconfigure(self, actions: Mapping[str, Action], reconciler: Reconciler, *, settle: float) -> None:
-        """Take other options; what is under way goes on with its own."""
+    def reconfigure(
+        self, containers: Containers, actions: Mapping[str, Action], reconciler: Reconciler, *, settle: float
+    ) -> None:
+        """Take other options, and maybe another engine; what is under way goes on with its own."""
+        self._world = replace(self._world, containers=containers)
         self._actions, self._reconciler, self._settle = actions, reconciler, settle
 
     def begin(self, decision: Decision, standing: Standing, directories: Mapping[str, str] | None = None) -> None:
         """Start to carry a decision out; `directories` are the subject's cgroup, by controller."""
         self._world.point("decided")
-        action, name = self._actions.get(decision.action), decision.subject.name
-        if name in self._busy:
-            self._heard.refused(decision, Verdict.IN_FLIGHT, f"a {self._busy[name]} of it is under way")
+        action, under_way = self._actions.get(decision.action), self._busy.get(whose(decision.subject))
+        if under_way is not None:
+            self._heard.refused(decision, Verdict.IN_FLIGHT, f"a {under_way} of it is under way")
         elif self._ending.is_set():
             self._heard.refused(decision, Verdict.PAUSED, "Brimline is ending")
         elif action is None:
             self._heard.refused(decision, Verdict.NOT_CONFIGURED, f"there is no action {decision.action}")
         else:
-            self._start(decision, self._carry_out(action, Job(decision, standing, directories=directories or {})))
+            course, job = _Course(decision), Job(decision, standing, directories=directories or {})
+            attempt = Attempt(action, self._world, self._reconciler, self._settle, self._ending)
+            self._start([course], self._carry_out(course, attempt, job))
 
     def reconcile(self, intents: Iterable[Decision]) -> None:
         """Conclude what an earlier Brimline intended; two of one subject follow one another."""
-        by_name: dict[str, list[Decision]] = {}
+        by_subject: dict[Whose, list[_Course]] = {}
         for decision in intents:
-            by_name.setdefault(decision.subject.name, []).append(decision)
-        for decisions in by_name.values():
-            self._start(decisions[-1], self._reconcile(decisions))
+            by_subject.setdefault(whose(decision.subject), []).append(_Course(decision, Fate.INTENDED))
+        for courses in by_subject.values():
+            self._start(courses, self._reconcile(courses, self._reconciler))
 
     async def close(self, grace: float) -> None:
         """Let what is under way end within `grace` seconds; the rest stays intended, for the next start."""
@@ -106,31 +105,44 @@ class Runner:
                 task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
-    def _start(self, decision: Decision, work: Coroutine[None, None, None]) -> None:
-        name = decision.subject.name
-        self._busy[name] = decision.action
+    def _start(self, courses: Sequence[_Course], work: Coroutine[None, None, None], *, lost: bool = False) -> None:
+        decision = courses[-1].decision
+        name, key = decision.subject.name, whose(decision.subject)
+        self._busy[key] = decision.action
         task = asyncio.create_task(work, name=f"{decision.action} {name}")
-        self._tasks[name] = task
+        self._tasks[key] = task
 
         def over(done: asyncio.Task[None]) -> None:
-            del self._busy[name], self._tasks[name]
+            del self._busy[key], self._tasks[key]
             if not done.cancelled() and (error := done.exception()) is not None:
                 log.error("%s of %s was lost: %r", decision.action, name, error, exc_info=error)
+                if not lost:
+                    self._lost(courses, f"Brimline lost it: {error!r}")
 
         task.add_done_callback(over)
 
-    async def _carry_out(self, action: Action, job: Job) -> None:
-        decision, world = job.decision, self._world
+    def _lost(self, courses: Sequence[_Course], why: str) -> None:
+        """Leave nothing under way that no task follows any more: it would hold its subject up until our end."""
+        for course in courses:
+            if course.fate is None:
+                self._heard.refused(course.decision, Verdict.STALE_DATA, why)
+        begun = [course for course in courses if course.fate is Fate.INTENDED]
+        if begun and not self._ending.is_set():  # else the next start concludes it
+            self._start(begun, self._give_up(begun, why), lost=True)
+
+    async def _carry_out(self, course: _Course, attempt: Attempt, job: Job) -> None:
+        decision, world = course.decision, attempt.world
         try:
-            with held(job.directories) as lost:
+            with held(job.directories) as unlocked:
                 world.point("locked")
-                self._say(lost)
-                job, seconds = await self._ready(action, job)
+                self._say(unlocked)
+                job, seconds = await attempt.ready(job)
                 world.point("intending")
                 await world.journal.intend(decision)
+                course.fate = Fate.INTENDED
                 world.point("intended")
-                outcome, fate = self._outdated(decision) or await self._act(action, job, seconds)
-                await self._conclude(decision, outcome, fate)
+                outcome, fate = await attempt.make(job, seconds)
+                await self._conclude(course, outcome, fate)
         except LockedError as error:
             self._heard.refused(decision, Verdict.LOCKED, str(error))
         except RefusedError as refusal:
@@ -138,91 +150,14 @@ class Runner:
         except JournalError as error:
             self._heard.refused(decision, Verdict.NO_JOURNAL, str(error))
 
-    def _say(self, lost: str) -> None:
-        if lost and not self._unlocked:
+    def _say(self, unlocked: str) -> None:
+        if unlocked and not self._unlocked:
             self._unlocked = True
-            log.warning("actions are not locked against other Brimlines: %s", lost)
+            log.warning("actions are not locked against other Brimlines: %s", unlocked)
 
-    async def _ready(self, action: Action, job: Job) -> tuple[Job, float]:
-        """Look at the subject again under the lock; return the job with its container, and its deadline."""
-        try:
-            if job.decision.subject.kind is Kind.CONTAINER:
-                job = await self._looked_at(job)
-            await action.prepare(job)
-            return job, action.seconds(job)
-        except RefusedError:
-            raise
-        except (ActionError, SourceError) as error:
-            raise RefusedError(Verdict.STALE_DATA, f"it could not be looked at again: {error}") from error
-        except Exception as error:
-            log.exception("%s of %s broke before it began", action.name, job.decision.subject.name)
-            raise RefusedError(Verdict.STALE_DATA, f"it could not be prepared: {error!r}") from error
-
-    async def _looked_at(self, job: Job) -> Job:
-        uid = job.decision.subject.uid
-        container = await self._world.containers.inspect(uid.partition("@")[0])
-        if container is None:
-            raise RefusedError(Verdict.STALE_DATA, "the container is gone since it was measured")
-        if container.subject.uid != uid:
-            raise RefusedError(Verdict.STALE_DATA, "it was started anew since it was measured")
-        if not container.running or container.status not in {"running", ""}:
-            raise RefusedError(Verdict.STOPPED, f"it is {container.status or 'stopped'}")
-        return replace(job, container=container)
-
-    def _outdated(self, decision: Decision) -> tuple[Outcome, Fate] | None:
-        """Do nothing by what was seen long ago: a disk that hangs holds an intent up, and so does a stopped process."""
-        now = self._world.clock.now()
-        late = now.mono - decision.at.mono
-        if late <= OUTDATED:
-            return None
-        detail = f"nothing was done: {late:.0f} s passed between the decision and its intent on the disk"
-        return Outcome(decision.id, ok=False, detail=detail, started=now.wall, ended=now.wall), Fate.ABANDONED
-
-    async def _act(self, action: Action, job: Job, seconds: float) -> tuple[Outcome, Fate]:
-        decision, began = job.decision, self._world.clock.now().wall
-        before = self._used(job) or job.standing.used
-        try:
-            async with asyncio.timeout(seconds):
-                proof = await _prove(action, job)
-        except TimeoutError:
-            if decision.action == RESTART:  # most likely the engine is away: see it through, however long that takes
-                seen, _ = await self._reconciler.conclude(decision)
-                proof = Proof(ok=seen.ok, detail=seen.detail, downtime=seen.downtime, uid=seen.uid)
-            else:
-                proof = Proof(ok=False, detail=f"it came to no end within {seconds:.0f} s")
-        self._world.point("verified")
-        if proof.ok:
-            await self._rest(self._settle)
-        after = self._used(job) if proof.ok else None
-        outcome = Outcome(
-            decision.id,
-            ok=proof.ok,
-            detail=proof.detail,
-            started=began,
-            ended=self._world.clock.now().wall,
-            before_bytes=None if before is None else int(before),
-            after_bytes=None if after is None else int(after),
-            downtime=proof.downtime,
-            uid=proof.uid,
-        )
-        return outcome, Fate.DONE if proof.ok else Fate.FAILED
-
-    def _used(self, job: Job) -> float | None:
-        standing = self._world.sight(job.decision.subject)
-        return None if standing is None else standing.used
-
-    async def _rest(self, seconds: float) -> None:
-        """Wait, but no longer than Brimline runs."""
-        resting = asyncio.ensure_future(self._world.sleep(seconds))
-        ending = asyncio.ensure_future(self._ending.wait())
-        try:
-            await asyncio.wait({resting, ending}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            resting.cancel()
-            ending.cancel()
-
-    async def _conclude(self, decision: Decision, outcome: Outcome, fate: Fate) -> None:
+    async def _conclude(self, course: _Course, outcome: Outcome, fate: Fate) -> None:
         """Write the outcome down, however long the journal is away; then tell it."""
+        decision = course.decision
         self._world.point("concluding")
         wait = FIRST_RETRY
         while True:
@@ -233,29 +168,16 @@ class Runner:
                 log.warning("the outcome of %s cannot be written, trying again: %s", decision.id, error)
                 await self._world.sleep(wait)
                 wait = min(2 * wait, LONGEST_RETRY)
+        course.fate = fate
         self._world.point("concluded")
         self._heard.concluded(decision, outcome, fate)
 
-    async def _reconcile(self, decisions: Iterable[Decision]) -> None:
-        for decision in decisions:
-            outcome, fate = await self._reconciler.conclude(decision)
-            await self._conclude(decision, outcome, fate)
+    async def _reconcile(self, courses: Iterable[_Course], reconciler: Reconciler) -> None:
+        for course in courses:
+            await self._conclude(course, *await reconciler.conclude(course.decision))
 
-
-async def _prove(action: Action, job: Job) -> Proof:
-    """Do it and look at the world; whatever is raised becomes a sentence."""
-    broken, name = "", job.decision.subject.name
-    try:
-        how = await action.run(job)
-    except ActionError as error:
-        how = str(error)
-    except Exception as error:
-        log.exception("%s of %s broke", action.name, name)
-        how = broken = f"it broke: {error!r}"
-    try:
-        proof = await action.verify(job)
-    except Exception as error:
-        log.exception("%s of %s could not be verified", action.name, name)
-        proof = Proof(ok=False, detail=f"what became of it is not known: {error!r}")
-    detail = "; ".join(part for part in (how, proof.detail) if part)
-    return replace(proof, ok=proof.ok and not broken, detail=detail)
+    async def _give_up(self, courses: Iterable[_Course], why: str) -> None:
+        for course in courses:
+            now, began = self._world.clock.now().wall, course.decision.at.wall
+            lost = Outcome(course.decision.id, ok=False, detail=why, started=min(began, now), ended=now)
+            await self._conclude(course, lost, Fate.FAILED)

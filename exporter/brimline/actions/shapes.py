@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import reduce
 from types import MappingProxyType
 from typing import Any, Final
 
 from brimline.actions.messages import Event, Notice
+from brimline.labels import printable
 from brimline.units import spell_duration
 
 SCHEMA_VERSION: Final = "1"
@@ -86,11 +87,18 @@ def own_json(frame: Frame) -> bytes:
 
 def slack(frame: Frame) -> bytes:
     """Return a message for Slack's incoming webhooks, and for what speaks like them."""
-    title, lines = headline(frame), [_slack_text(line) for line in _lines(frame)]
-    block = {"type": "section", "text": {"type": "mrkdwn", "text": _cut("\n".join(lines))}}
+    title, lines = headline(frame), [_slack_text(line) for line in _lines(replace(frame, external_url=""))]
+    if frame.external_url:
+        lines.append(f"<{_slack_text(frame.external_url)}>")
+    # Verbatim: Slack makes no link and no mention of what is not written as one.
+    told = {"type": "mrkdwn", "text": _cut("\n".join(lines)), "verbatim": True}
+    block = {"type": "section", "text": told}
     return _bytes(
         {
             "text": _slack_text(title),
+            "mrkdwn": False,
+            "link_names": False,
+            "unfurl_links": False,
             "attachments": [{"color": _colour(frame.notices), "fallback": _slack_text(title), "blocks": [block]}],
         }
     )
@@ -132,7 +140,7 @@ def headline(frame: Frame) -> str:
     notices, first = frame.notices, frame.notices[0]
     count = len(notices) + frame.truncated
     if count == 1:
-        return f"[{_word(first)}] {first.text}"
+        return f"[{_word(first)}] {_one_line(first.text)}"
     word = _word(first) if all(_word(n) == _word(first) for n in notices) else "MIXED"
     same = all(notice.alertname == first.alertname for notice in notices)
     return f"[{word}: {count}] {first.alertname if same else 'several alerts'}"
@@ -173,11 +181,12 @@ def _lines(frame: Frame) -> list[str]:
 
 
 def _line(notice: Notice) -> str:
+    """Return one line about a notice."""
     lasted = ""
     if notice.event is Event.RESOLVED and notice.ends_at is not None:
         lasted = f" (after {spell_duration(round(max(notice.ends_at - notice.starts_at, 0.0)))})"
     severity = f", {notice.severity}" if notice.severity and notice.event is Event.FIRED else ""
-    return f"{notice.alertname}{severity}: {notice.text}{lasted}"
+    return f"{notice.alertname}{severity}: {_one_line(notice.text)}{lasted}"
 
 
 def _word(notice: Notice) -> str:
@@ -189,6 +198,10 @@ def _colour(notices: Sequence[Notice]) -> str:
     if Event.FAILED in events or any(n.event is Event.FIRED and n.severity == "critical" for n in notices):
         return _RED
     return _AMBER if events & {Event.FIRED, Event.REFUSED} else _GREEN
+
+
+def _one_line(told: str) -> str:
+    return printable(" ".join(told.split()))
 
 
 def _slack_text(told: str) -> str:

@@ -11,13 +11,13 @@ from typing import Final
 from urllib.parse import urljoin
 
 from brimline.actions import signing
-from brimline.actions.notify_options import WebhookOptions, shown
+from brimline.actions.notify_options import WebhookOptions
 from brimline.actions.sender import Receipt, Sent
 from brimline.deeds import Message
 from brimline.errors import ActionError, UnreachableError
 from brimline.httpclient import HttpAnswer, HttpClient
 from brimline.model import Clock
-from brimline.redaction import hide_secrets
+from brimline.redaction import hide_secrets, shown
 
 _LONGEST_SECRET: Final = 4096  # bytes of the file
 _BUSY: Final = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
@@ -34,16 +34,15 @@ class Webhook:
 
     async def send(self, message: Message) -> Receipt:
         """Try once."""
-        options = self._options
+        options, url = self._options, self._options.url.get_secret_value()
         try:
-            headers = {**options.headers, "Content-Type": "application/json", **await self._signed(message)}
-            answer = await self._client.send(
-                "POST", options.url, seconds=options.timeout, body=message.body, headers=headers
-            )
+            own = {name: value.get_secret_value() for name, value in options.headers.items()}
+            headers = {**own, "Content-Type": "application/json", **await self._signed(message)}
+            answer = await self._client.send("POST", url, seconds=options.timeout, body=message.body, headers=headers)
         except ActionError as error:
             return Receipt(Sent.FAILED, f"{error}")
         except UnreachableError as error:  # its sentence has the path, which may be the secret
-            return Receipt(Sent.FAILED, f"{error}".replace(hide_secrets(options.url), shown(options.url)))
+            return Receipt(Sent.FAILED, f"{error}".replace(hide_secrets(url), f"{options.url}"))
         return self._receipt(answer)
 
     async def _signed(self, message: Message) -> dict[str, str]:
@@ -51,14 +50,14 @@ class Webhook:
         return signing.headers(key, message_id=message.id, at=self._clock.now().wall, body=message.body)
 
     def _receipt(self, answer: HttpAnswer) -> Receipt:
-        said = f"POST {shown(self._options.url)}: answered {answer.status}"
+        said = f"POST {self._options.url}: answered {answer.status}"
         if answer.ok:
             return Receipt(Sent.DELIVERED)
         if answer.status == HTTPStatus.GONE:
             return Receipt(Sent.GONE, f"{said}: it wants no more messages")
         if HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST:
             place = answer.headers.get("location", "")
-            to = f" to {shown(urljoin(self._options.url, place))}" if place else ""
+            to = f" to {shown(urljoin(self._options.url.get_secret_value(), place))}" if place else ""
             return Receipt(Sent.FAILED, f"{said}, a redirect{to}, which is not followed; write the address it leads to")
         after = self._retry_after(answer) if answer.status in _BUSY else None
         return Receipt(Sent.FAILED, said + (f" and asks to wait {after:.0f} s" if after is not None else ""), after)

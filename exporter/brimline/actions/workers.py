@@ -77,6 +77,11 @@ class Workers:
                 found += carries(self._procfs.status(pid))
         return found
 
+    def near(self, crew: Crew) -> bool:
+        """Tell whether they are in our own network, where 127.0.0.1 is theirs too; not where that cannot be seen."""
+        own = self._network("self")
+        return own is not None and any(self._network(pid) == own for pid in crew.pids)
+
     def signal(self, crew: Crew, *, critical: bool) -> Reach:
         """Signal every grown process that carries the hook."""
         if not crew.pids:
@@ -84,6 +89,11 @@ class Workers:
         number = CRITICAL if critical else RELIEVE
         told = [self._one(pid, number) for pid in crew.pids]
         return Reach(told.count("signalled"), told.count("without"), told.count("denied"), told.count("young"))
+
+    def _network(self, pid: int | str) -> bytes | None:
+        with suppress(OSError):
+            return parse_network(Path(self._procfs.path(pid, "net", "netlink")).read_bytes())
+        return None
 
     def _one(self, pid: int, number: int) -> str:
         try:
@@ -105,6 +115,15 @@ def carries(status: bytes) -> bool:
     """Tell whether a status file is of a process with the hook: both signals caught, those between them not."""
     mask = parse_caught(status)
     return all(catches(mask, number) == wanted for number, wanted in _MASK.items())
+
+
+def parse_network(netlink: bytes) -> bytes | None:
+    """Return what tells a network name space from others: the inode of the kernel's own routing socket in it.
+
+    The link ns/net says the same, but only to whoever may trace the process.
+    """
+    rows = (line.split() for line in netlink.splitlines()[1:])
+    return next((row[-1] for row in rows if row[1:3] == [b"0", b"0"]), None)
 
 
 def pids_below(directory: str) -> tuple[int, ...]:

@@ -47,7 +47,9 @@ def acting(facts: Facts, past: Remembered, room: int) -> list[str]:
 
 
 def _hanging(word: str, said: str, room: int) -> list[str]:
-    return wrap(f"  {word:<11}  {printable(' '.join(said.split()))}", room, subsequent_indent=_INDENT, break_on_hyphens=False)
+    return wrap(
+        f"  {word:<11}  {printable(' '.join(said.split()))}", room, subsequent_indent=_INDENT, break_on_hyphens=False
+    )
 
 
 def _leave(facts: Facts) -> Iterator[tuple[str, str]]:

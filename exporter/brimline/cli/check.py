@@ -12,13 +12,14 @@ from typing import Final
 
 import click
 
-from brimline.app import App, observe
+from brimline.app import App
 from brimline.cli import table
 from brimline.cli.closed import footer, not_opted_in
 from brimline.cli.flags import Refusal, config_flags, loaded
 from brimline.cli.table import Cell, Heading
 from brimline.endpoints import leans_on
 from brimline.errors import BrimlineError
+from brimline.glance import observe
 from brimline.labels import printable
 from brimline.leave import Leave, terms_of
 from brimline.loading import Value

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import click
 
-from brimline.app import observe
 from brimline.cli import table
 from brimline.cli.acting import acting
 from brimline.cli.explanation import explanation
@@ -17,6 +16,7 @@ from brimline.cli.reach import Reach
 from brimline.cli.remembered import remember
 from brimline.config import Config
 from brimline.errors import BrimlineError
+from brimline.glance import observe
 from brimline.loading import Value
 from brimline.mistakes import did_you_mean
 from brimline.model import Subject

@@ -153,7 +153,9 @@ def _as_text(*, colour: bool) -> Callable[[Entry], str]:
         painted = click.style(kind, fg="red" if failed else _COLOURS.get(entry.kind)) if colour else kind
         short = table.shorten(name, width)
         blank = " " * (width - table.cells(short))
-        return f"{asking.clock_time(entry.at.wall)}  {painted}  {short}{blank}  {printable(' '.join(entry.text.split()))}"
+        return (
+            f"{asking.clock_time(entry.at.wall)}  {painted}  {short}{blank}  {printable(' '.join(entry.text.split()))}"
+        )
 
     return show
 

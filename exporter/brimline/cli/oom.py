@@ -15,13 +15,14 @@ import click
 from brimline.actions.base import Standing
 from brimline.actions.cleanup import Cleanup
 from brimline.actions.workers import Workers
-from brimline.app import App, observe
+from brimline.app import App
 from brimline.cli import asking, table
 from brimline.cli.oom_cover import GUARDED, Cover, Ground, covers
 from brimline.cli.oom_kernel import Told, kernel
 from brimline.cli.table import Cell, Heading
 from brimline.config import Config
 from brimline.endpoints import leans_on
+from brimline.glance import observe
 from brimline.httpclient import HttpClient
 from brimline.kmsg import Bound, Kill
 from brimline.leave import Leave, terms_of
@@ -108,7 +109,8 @@ def _ground(app: App, view: View, config: Config, environ: Mapping[str, str]) ->
     containers = view.snapshot.containers or {}
     directories = {target.subject: target.directories for target in app.targets()}
     workers = Workers(Procfs(config.path.procfs))
-    cleanup = Cleanup(config.actions, http=HttpClient(), workers=workers, alert_at=lambda _: 0.0)
+    ports = [port for _, port in config.web.addresses]
+    cleanup = Cleanup(config.actions, http=HttpClient(), workers=workers, alert_at=lambda _: 0.0, own_ports=ports)
 
     def hook(subject: Subject) -> tuple[str, str]:
         pids = app.pids(subject.name) if subject.kind is Kind.PROCESS else ()

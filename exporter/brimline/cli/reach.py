@@ -64,6 +64,7 @@ class Reach:
         container = (view.snapshot.containers or {}).get(subject)
         directories = self.directories.get(subject, {})
         workers = Workers(Procfs(config.path.procfs))
-        cleanup = Cleanup(config.actions, http=HttpClient(), workers=workers, alert_at=lambda _: 0.0)
+        ports = [port for _, port in config.web.addresses]
+        cleanup = Cleanup(config.actions, http=HttpClient(), workers=workers, alert_at=lambda _: 0.0, own_ports=ports)
         lack = cleanup.lacks(standing, container, directories)
         return lack or cleanup.reach(standing, container, directories)

@@ -10,6 +10,7 @@ from math import ceil
 from typing import Final
 
 from brimline.deeds import RESTART, Entry, EntryKind, Fate
+from brimline.labels import printable
 from brimline.model import Kind, Phase
 from brimline.standing import State, qualified
 
@@ -128,7 +129,7 @@ def action(entry: Entry) -> Action:
         action=entry.action,
         name="" if entry.subject is None else qualified(entry.subject),
         ok=entry.facts.get("ok") is True,
-        text=entry.text.partition(": ")[2] or entry.text,
+        text=printable(entry.text.partition(": ")[2] or entry.text),
         before=int(before) if isinstance(before, int | float) else None,
         after=int(after) if isinstance(after, int | float) else None,
         downtime=float(downtime) if isinstance(downtime, int | float) else None,

@@ -1,14 +1,17 @@
 """Messages until they are delivered: in memory for whoever sends them, in the file for the next life.
 
-The file may lag behind: a message whose delivery was not written yet goes out again, with the same id.
+The file may lag behind: a message whose delivery was not written yet goes out again, with the same id. Each target has
+a bound of its own: what waits beyond it is given up, the oldest first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Final
 
 from brimline.deeds import Message
@@ -18,6 +21,9 @@ from brimline.journal.rows import clean
 from brimline.journal.writer import Writer
 from brimline.model import Clock, Now
 
+ROOM: Final = 16 * 1024 * 1024  # bytes that wait for one target; as many bodies are kept of what was given up
+BESIDE: Final = 1024  # bytes that a message takes beside its body
+REMEMBERED: Final = 10_000  # of what was delivered, and of what was given up
 QUEUED: Final = "queued"
 DELIVERED: Final = "delivered"
 DEAD: Final = "dead"
@@ -29,6 +35,12 @@ _INSERT: Final = (
     "INSERT OR IGNORE INTO outbox (id, target, kind, body, created, state, tries, next_at, next_mono, boot, changed, "
     "error) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_BARE: Final = """
+    UPDATE outbox SET body = x'' WHERE seq IN (SELECT seq FROM (
+        SELECT seq, sum(length(body)) OVER (PARTITION BY target ORDER BY seq DESC) AS total
+        FROM outbox WHERE state = 'dead' AND length(body) > 0
+    ) WHERE total > ?)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +55,11 @@ class _Held:
         then = self.due - max(0.0, self.message.next_at - self.changed)  # mono
         return now.wall - self.changed - (now.mono - then)
 
+    @property
+    def size(self) -> int:
+        """Return how much room it takes while it waits."""
+        return len(self.message.body) + BESIDE
+
     def row(self, boot: str) -> tuple[object, ...]:
         m = self.message
         names = clean(m.id), clean(m.target), clean(m.kind)
@@ -56,8 +73,9 @@ class OutboxTable:
     def __init__(self, writer: Writer, reader: Reader, clock: Clock, boot: str) -> None:
         self._writer, self._reader, self._clock, self._boot = writer, reader, clock, boot
         self._queued: dict[str, dict[str, _Held]] = {}  # target -> id, oldest first
-        self._over: dict[str, _Held] = {}  # without their bodies
-        self._counts = {DELIVERED: 0, DEAD: 0}  # of what is over: asked for in every tick
+        self._sizes: Counter[str] = Counter()  # bytes queued for each target
+        self._over: dict[str, dict[str, _Held]] = {DELIVERED: {}, DEAD: {}}  # oldest first, without their bodies
+        self._counts = {DELIVERED: 0, DEAD: 0}  # of what is over, also of what is not remembered any more
         self._targets: dict[str, str] = {}  # of what is queued
         self._pending: Pending[str, _Held | None] = Pending(writer, self._write)
         self._swept = clock.now().mono
@@ -77,25 +95,38 @@ class OutboxTable:
         """Write what is queued into a file that was opened anew: it may be another one."""
         self._pending.put((held.message.id, held) for queue in self._queued.values() for held in queue.values())
 
-    async def add(self, messages: Sequence[Message]) -> None:
-        """Return once all of them are on the disk; an id it holds or held already is left as it is."""
-        await asyncio.shield(asyncio.ensure_future(self._add(messages)))
+    async def add(self, messages: Sequence[Message]) -> Sequence[Message]:
+        """Return what had to give way, once all of them are on the disk; an id it holds or held already is left out."""
+        return await asyncio.shield(asyncio.ensure_future(self._add(messages)))
 
-    async def _add(self, messages: Sequence[Message]) -> None:
+    async def _add(self, messages: Sequence[Message]) -> Sequence[Message]:
         now = self._clock.now()
         held = [
             _Held(m, now.mono + max(0.0, m.next_at - now.wall), QUEUED, now.wall)
             for m in messages
-            if m.id not in self._targets and m.id not in self._over
+            if not self._knows(m.id)
         ]
         rows = [one.row(self._boot) for one in held]
         await asyncio.wrap_future(
             self._writer.submit(lambda connection: connection.executemany(_INSERT, rows).rowcount)
         )
         for one in held:
-            if one.message.id not in self._targets and one.message.id not in self._over:
+            if not self._knows(one.message.id):
                 self._keep(one)
         self._sweep(now)
+        return [gone for target in {m.target: None for m in messages} for gone in self._make_room(target)]
+
+    def _knows(self, message_id: str) -> bool:
+        return message_id in self._targets or any(message_id in over for over in self._over.values())
+
+    def _make_room(self, target: str) -> list[Message]:
+        """Give up the oldest that wait beyond the bound, but not the first, which may be on its way, nor the last."""
+        gone: list[Message] = []
+        while self._sizes[target] > ROOM and len(self._queued[target]) > 2:  # noqa: PLR2004 - the first and the last
+            message_id = next(islice(self._queued[target], 1, None))
+            gone.append(self._queued[target][message_id].message)
+            self._end(message_id, DEAD, f"given up unsent: more than {ROOM >> 20} MiB wait for {target}", sent=False)
+        return gone
 
     def due(self, now: Now) -> Sequence[Message]:
         """Return of each target its oldest message that is not delivered, where its time has come."""
@@ -122,7 +153,7 @@ class OutboxTable:
         self._pending.put([(message_id, held)])
 
     def counts(self) -> Mapping[str, int]:
-        """Return how many there are in each state; what was delivered is counted for a day."""
+        """Return how many there are in each state; what is over is counted for a day, what was given up for a month."""
         return {QUEUED: len(self._targets), **self._counts}
 
     def _keep(self, held: _Held) -> None:
@@ -130,34 +161,44 @@ class OutboxTable:
         if held.state == QUEUED:
             self._queued.setdefault(message.target, {})[message.id] = held
             self._targets[message.id] = message.target
+            self._sizes[message.target] += held.size
         else:
             self._put_away(held)
 
     def _put_away(self, held: _Held) -> None:
-        if held.message.id not in self._over:
-            self._counts[held.state] += 1
-        self._over[held.message.id] = replace(held, message=replace(held.message, body=b""))
+        over = self._over[held.state]
+        self._counts[held.state] += held.message.id not in over
+        over[held.message.id] = replace(held, message=replace(held.message, body=b""))
+        if len(over) > REMEMBERED:
+            oldest = next(iter(over))
+            del over[oldest]
+            self._pending.put([(oldest, None)])
 
-    def _end(self, message_id: str, state: str, error: str) -> None:
+    def _end(self, message_id: str, state: str, error: str, *, sent: bool = True) -> None:
         if (target := self._targets.pop(message_id, None)) is None:
             return
         now, queue = self._clock.now(), self._queued[target]
-        old = queue.pop(message_id).message
+        held = queue.pop(message_id)
+        self._sizes[target] -= held.size
         if not queue:
-            del self._queued[target]
-        body = b"" if state == DELIVERED else old.body
-        held = _Held(replace(old, body=body, tries=old.tries + 1, error=error), now.mono, state, now.wall)
-        self._put_away(held)
-        self._pending.put([(message_id, held)])
+            del self._queued[target], self._sizes[target]
+        old = held.message
+        body = old.body if state == DEAD and sent else b""
+        over = _Held(replace(old, body=body, tries=old.tries + sent, error=error), now.mono, state, now.wall)
+        self._pending.put([(message_id, over)])
+        self._put_away(over)
 
     def _sweep(self, now: Now) -> None:
         if now.mono - self._swept < _SWEPT_EVERY:
             return
         self._swept = now.mono
-        old = [key for key, held in self._over.items() if now.wall - held.changed > _KEPT[held.state]]
-        for key in old:
-            self._counts[self._over.pop(key).state] -= 1
-        self._pending.put((key, None) for key in old)
+        for state, over in self._over.items():
+            old = [key for key, held in over.items() if now.wall - held.changed > _KEPT[state]]
+            for key in old:
+                del over[key]
+            self._counts[state] -= len(old)
+            self._pending.put((key, None) for key in old)
+        self._writer.post(lambda connection: connection.execute(_BARE, (ROOM,)))
 
     def _write(self, connection: sqlite3.Connection, changes: Sequence[tuple[str, _Held | None]]) -> None:
         connection.executemany(

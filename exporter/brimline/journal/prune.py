@@ -25,6 +25,9 @@ _KINDS: Final = ", ".join(f"'{kind}'" for kind in REMEMBERED)
 _YOUNGEST: Final = f"SELECT min(seq) FROM lines WHERE {YOUNG}"  # noqa: S608 - our own clause
 _MEANT: Final = f"{SELECT} WHERE seq <= :through AND (kind IN ({_KINDS}) AND {YOUNG} OR {OPEN})"
 _PAUSES: Final = f"{SELECT} WHERE kind IN ('paused', 'resumed') ORDER BY seq"
+_OUTBOX: Final = (
+    "SELECT coalesce(sum(length(body) + 2 * length(id) + length(target) + length(error) + 120), 0) FROM outbox"
+)
 _FACTS: Final = COLUMNS.index("facts") + 1
 
 
@@ -47,14 +50,15 @@ def prune(connection: sqlite3.Connection, options: StorageOptions, now: Now, boo
 
 
 def used(connection: sqlite3.Connection) -> int:
-    """Return the bytes of all pages in use, less the samples, which have a bound of their own."""
+    """Return the bytes of all pages in use, less the samples and the outbox, which have bounds of their own."""
     pages, free, size = (
         int(connection.execute(f"PRAGMA {name}").fetchone()[0])
         for name in ("page_count", "freelist_count", "page_size")
     )
     samples = "SELECT coalesce(sum(length(data)), 0) FROM "
     packed, fresh = (connection.execute(samples + table).fetchone()[0] for table in ("hours", "minutes"))
-    return (pages - free) * size - int(packed) - int(fresh)
+    waiting = connection.execute(_OUTBOX).fetchone()[0]
+    return (pages - free) * size - int(packed) - int(fresh) - int(waiting)
 
 
 def _give_back(connection: sqlite3.Connection) -> None:

@@ -110,7 +110,8 @@ def observed(deed: Deed, subject: Subject, at: Now, text: str) -> Entry:
 
 def relapsed(deed: Deed, subject: Subject, at: Now) -> Entry:
     """Return the line that says that an action did not help for long."""
-    text = f"{deed.action} of {deed.name} did not last: {deed.rule} holds again"
+    why = f"{deed.rule} holds again" if deed.rule else f"{deed.caller} asks for it again"
+    text = f"{deed.action} of {deed.name} did not last: {why}"
     return Entry(EntryKind.RELAPSED, at, text, subject, deed.action, deed.id, {"rule": deed.rule})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 from prometheus_client.samples import Exemplar
 
 from brimline.deeds import Decision, Fate, Outcome, Pause
-from brimline.model import SUBJECT_LABELS, Kind, Metric, MetricKind
+from brimline.model import SUBJECT_LABELS, Kind, Metric, MetricKind, Subject
 
 _SUBJECT: Final = tuple(
     dict.fromkeys(label for kind in (Kind.CONTAINER, Kind.PROCESS) for label in SUBJECT_LABELS[kind])
@@ -140,12 +140,12 @@ class Acted(Collector):
         self._durations.setdefault(decision.action, _Durations()).add(seconds, outcome.decision_id, outcome.ended)
         if outcome.downtime is not None:
             self._downtimes.add(outcome.downtime, outcome.decision_id, outcome.ended)
-        self._last[decision.action, *_row(decision)] = (str(fate), outcome)
+        self._last[decision.action, *_row(decision.subject)] = (str(fate), outcome)
 
-    def forget(self, present: Collection[str]) -> None:
-        """Forget the last actions on subjects of other names."""
-        for key in [key for key in self._last if not any(value in present for value in key[1:] if value)]:
-            del self._last[key]
+    def forget(self, present: Iterable[Subject]) -> None:
+        """Forget the last actions on containers that are not among these; of groups there are as many as are named."""
+        rows = {_row(subject) for subject in present}
+        self._last = {key: last for key, last in self._last.items() if key[1:] in rows or not key[1]}
 
     def collect(self) -> Iterator[Family]:
         """Yield every family."""
@@ -170,8 +170,8 @@ class Acted(Collector):
         yield _gauge(PAUSED, (((glob,), value) for glob, value in sorted(globs.items())))
 
 
-def _row(decision: Decision) -> tuple[str, ...]:
-    own = dict(zip(SUBJECT_LABELS[decision.subject.kind], decision.subject.labels, strict=True))
+def _row(subject: Subject) -> tuple[str, ...]:
+    own = dict(zip(SUBJECT_LABELS[subject.kind], subject.labels, strict=True))
     return tuple(own.get(label, "") for label in _SUBJECT)
 
 

@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from brimline.deeds import Deed, Fate, Verdict
+from brimline.deeds import CLEANUP, RECYCLE, RESTART, Deed, Fate, Verdict
 from brimline.policy.book import end_of
 from brimline.policy.case import Case
-from brimline.policy.terms import CLEANUP, RECYCLE, RESTART, Refusal
+from brimline.policy.terms import Refusal
 from brimline.units import format_duration
 
 _DOUBLINGS: Final = 32  # beyond any longest wait, and far from an overflow

@@ -10,26 +10,31 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
-from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome
+from brimline.deeds import CLEANUP, RESTART, Decision, Deed, Fate, Ledger, Outcome, Whose, whose
 from brimline.model import Container, Subject
-from brimline.policy.terms import RESTART, service_of
+from brimline.policy.terms import is_person, service_of
 
 KEPT: Final = 24 * 3600.0
 KEPT_OBSERVED: Final = 2 * 3600.0  # a crash loop makes thousands a day, and budgets and back-offs look no further back
+KEPT_CLEANUP: Final = 6 * 3600.0  # a hundred that fire all day make fourteen thousand, and every tick goes through them
 RELAPSE: Final = 300.0
+ASKED_AGAIN: Final = 600.0  # Alertmanager tells of a change every 5 min, and that it resolved may come in between
 _SWEEP: Final = 60.0
-
-Whose = tuple[str, tuple[str, ...]]  # name and labels: the same through every incarnation
-
-
-def whose(of: Subject | Deed) -> Whose:
-    """Return by what deeds follow a subject."""
-    return of.name, of.labels
 
 
 def end_of(deed: Deed) -> float:
     """Return when it ended, as far as that is known."""
     return deed.began if deed.ended is None else deed.ended
+
+
+def asker(deed: Deed) -> str:
+    """Return what asks again where a deed did not help: its rule, or the tool that has none; a person knows why."""
+    return deed.rule or ("" if is_person(deed.caller) else deed.caller)
+
+
+def lasts(deed: Deed) -> float:
+    """Return for how long after its end nobody must ask again for it to have helped."""
+    return RELAPSE if deed.rule else ASKED_AGAIN
 
 
 def intended(decision: Decision) -> Deed:
@@ -119,21 +124,22 @@ class Book:
     def notice(self, holding: Iterable[tuple[Subject, str]], mono: float) -> tuple[Deed, ...]:
         """Mark and return the restarts whose rule holds again; to be told before every decision.
 
-        `holding` is the subject and the rule of every alert that is pending or firing and known to be. What still
-        holds of the old incarnation is no relapse.
+        `holding` is the subject and the rule of every alert that is pending or firing and known to be, and the subject
+        and the caller of every restart that another tool asks for. What still holds of the old incarnation is no
+        relapse.
         """
         self._forget(mono)
         watched = [self._deeds[i] for i in self._hopeful if i in self._deeds]
-        self._hopeful = {d.id for d in watched if mono - end_of(d) <= RELAPSE}
+        self._hopeful = {d.id for d in watched if mono - end_of(d) <= lasts(d)}
         if not self._hopeful:
             return ()
         held: dict[tuple[Whose, str], set[str]] = {}
-        for subject, rule in holding:
-            held.setdefault((whose(subject), rule), set()).add(subject.uid)
+        for subject, asks in holding:
+            held.setdefault((whose(subject), asks), set()).add(subject.uid)
         relapsed = [
             replace(deed, relapsed=True)
             for deed in watched
-            if deed.id in self._hopeful and held.get((whose(deed), deed.rule), set()) - {deed.uid}
+            if deed.id in self._hopeful and held.get((whose(deed), asker(deed)), set()) - {deed.uid}
         ]
         for deed in relapsed:
             self._put(deed)
@@ -163,10 +169,11 @@ class Book:
 
 
 def _may_relapse(deed: Deed) -> bool:
-    return deed.action == RESTART and deed.fate is Fate.DONE and deed.rule != "" and not deed.relapsed
+    return deed.action == RESTART and deed.fate is Fate.DONE and asker(deed) != "" and not deed.relapsed
 
 
 def _over(deed: Deed, mono: float) -> bool:
     if deed.fate is Fate.INTENDED:
         return False
-    return mono - end_of(deed) > (KEPT_OBSERVED if deed.fate is Fate.OBSERVED else KEPT)
+    kept = KEPT_OBSERVED if deed.fate is Fate.OBSERVED else KEPT_CLEANUP if deed.action == CLEANUP else KEPT
+    return mono - end_of(deed) > kept

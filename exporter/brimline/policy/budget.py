@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from brimline.deeds import Deed, Verdict
+from brimline.deeds import RESTART, Deed, Verdict
 from brimline.model import Subject
 from brimline.policy.case import HOUR, Case, Tick
-from brimline.policy.terms import RESTART, Refusal
+from brimline.policy.terms import Refusal
 from brimline.units import format_duration
 
 
@@ -25,39 +25,42 @@ class _Budget:
 
 def subject_budget(case: Case) -> Refusal | None:
     """Refuse a restart beyond the subject's own budget."""
-    return _refuse(case, 0)
+    return _refuse(case, _alone(case.tick, case.wish.subject)) if case.wish.action == RESTART else None
 
 
 def service_budget(case: Case) -> Refusal | None:
     """Refuse a restart beyond the budget of all replicas together: one more for each beyond the first."""
-    return _refuse(case, 1)
+    if case.wish.action != RESTART or not case.service:
+        return None
+    return _refuse(case, _together(case.tick, case.service))
 
 
 def host_budget(case: Case) -> Refusal | None:
     """Refuse a restart beyond the budget of all containers."""
-    return _refuse(case, 2)
+    return _refuse(case, _all(case.tick)) if case.wish.action == RESTART else None
 
 
 def remaining(tick: Tick, subject: Subject, service: str) -> int:
     """Return how many more restarts of a subject its three budgets allow now."""
-    return min(max(0, budget.limit - len(budget.spent)) for budget in _budgets(tick, subject, service))
+    budgets = [_alone(tick, subject), _all(tick), *([_together(tick, service)] if service else [])]
+    return min(max(0, budget.limit - len(budget.spent)) for budget in budgets)
 
 
-def _budgets(tick: Tick, subject: Subject, service: str) -> tuple[_Budget, _Budget, _Budget]:
-    terms = tick.terms
+def _alone(tick: Tick, subject: Subject) -> _Budget:
     own = [deed for deed in tick.of(subject, RESTART) if tick.mono - deed.began <= HOUR]
-    alone = _Budget(Verdict.BUDGET_SUBJECT, terms.per_subject, own, subject.name)
-    together = alone
-    if service:
-        limit = terms.per_service + max(0, tick.replicas(service) - 1)
-        together = _Budget(Verdict.BUDGET_SERVICE, limit, tick.by_service.get(service, ()), f"service {service}")
-    return alone, together, _Budget(Verdict.BUDGET_HOST, terms.per_host, tick.restarts, "this host")
+    return _Budget(Verdict.BUDGET_SUBJECT, tick.terms.per_subject, own, subject.name)
 
 
-def _refuse(case: Case, nth: int) -> Refusal | None:
-    if case.wish.action != RESTART:
-        return None
-    budget = _budgets(case.tick, case.wish.subject, case.service)[nth]
+def _together(tick: Tick, service: str) -> _Budget:
+    limit = tick.terms.per_service + max(0, tick.replicas(service) - 1)
+    return _Budget(Verdict.BUDGET_SERVICE, limit, tick.by_service.get(service, ()), f"service {service}")
+
+
+def _all(tick: Tick) -> _Budget:
+    return _Budget(Verdict.BUDGET_HOST, tick.terms.per_host, tick.restarts, "this host")
+
+
+def _refuse(case: Case, budget: _Budget) -> Refusal | None:
     over = len(budget.spent) - budget.limit
     if over < 0:
         return None

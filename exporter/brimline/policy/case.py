@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from brimline.deeds import Decision, Deed, Fate, Ledger
+from brimline.deeds import RESTART, Decision, Deed, Fate, Ledger, Whose, whose
 from brimline.model import Container, Subject
-from brimline.policy.book import Whose, intended, whose
-from brimline.policy.terms import RESTART, SUCCESSOR, SUCCESSOR_LENGTH, Scene, Terms, Wish, service_of
+from brimline.policy.book import intended
+from brimline.policy.terms import SUCCESSOR, SUCCESSOR_LENGTH, Scene, Terms, Wish, service_of
 
 HOUR: Final = 3600.0
 _NO_LABELS: Final[Mapping[str, str]] = {}
@@ -30,7 +30,7 @@ class Tick:
         self.mono = scene.now.mono
         self.storm = False
         self.resumed = ledger.resumed
-        self.busy = dict(scene.busy)  # name -> action in flight
+        self.busy = dict(scene.busy)
         self.restarts: list[Deed] = []  # of the last hour, as are the next
         self.by_service: dict[str, list[Deed]] = {}
         self._of: dict[Whose, list[Deed]] = {}
@@ -73,7 +73,7 @@ class Tick:
     def _add(self, deed: Deed) -> None:
         self._of.setdefault(whose(deed), []).append(deed)
         if deed.fate is Fate.INTENDED:
-            self.busy.setdefault(deed.name, deed.action)
+            self.busy.setdefault(whose(deed), deed.action)
         if deed.action == RESTART and self.mono - deed.began <= HOUR:
             self.restarts.append(deed)
             if deed.service:

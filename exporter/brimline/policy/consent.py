@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Final
 
-from brimline.deeds import Verdict
-from brimline.labels import names, protection, sanitise
+from brimline.deeds import CLEANUP, RESTART, Verdict
+from brimline.labels import is_pod, names, protection, sanitise
 from brimline.model import Kind, Subject
 from brimline.policy.case import Case
-from brimline.policy.terms import CLEANUP, RESTART, Refusal, Terms
+from brimline.policy.terms import Refusal, Terms
 
 RESTART_LABEL: Final = "brimline.restart"
 AUTOHEAL_LABEL: Final = "autoheal"
 _POD: Final = "io.kubernetes.pod.name"
 _NAMESPACE: Final = "io.kubernetes.pod.namespace"
-_POD_MARKS: Final = ("io.kubernetes.pod.", "annotation.io.kubernetes.")
 
 
 def configured(case: Case) -> Refusal | None:
@@ -40,7 +39,7 @@ def protected(case: Case) -> Refusal | None:
 def orchestrated(case: Case) -> Refusal | None:
     """Refuse to restart what Kubernetes runs; a Swarm task passes, for the action stops it and Swarm replaces it."""
     labels = case.labels
-    if case.wish.action != RESTART or not any(label.startswith(_POD_MARKS) for label in labels):
+    if case.wish.action != RESTART or not is_pod(labels):
         return None
     pod, namespace = labels.get(_POD, ""), labels.get(_NAMESPACE, "default")
     return Verdict.ORCHESTRATED, (
@@ -53,10 +52,8 @@ def opted_in(case: Case) -> Refusal | None:
     """Refuse without its owner's leave; a cleanup needs none beyond being configured."""
     if case.wish.action == CLEANUP or leave(case.wish.subject, case.labels, case.tick.terms):
         return None
-    own = case.labels.get(RESTART_LABEL)
-    if own is not None:
-        said = f"its label says {RESTART_LABEL}={sanitise(own)}; with {RESTART_LABEL}=true {case.would()}"
-        return Verdict.NOT_OPTED_IN, said
+    if said := refusal(case.labels):
+        return Verdict.NOT_OPTED_IN, f"{said}; with {RESTART_LABEL}=true {case.would()}"
     if case.wish.subject.kind is Kind.CONTAINER:
         return Verdict.NOT_OPTED_IN, f"with the label {RESTART_LABEL}=true {case.would()}"
     return Verdict.NOT_OPTED_IN, f'with "{case.name}" in actions.restart.allow {case.would()}'
@@ -76,6 +73,12 @@ def leave(subject: Subject, labels: Mapping[str, str], terms: Terms) -> str:
         return f'"{glob}" stands in actions.restart.allow'
     heals = terms.honor_autoheal and labels.get(AUTOHEAL_LABEL, "").strip().lower() == "true"
     return f"its label says {AUTOHEAL_LABEL}=true" if heals else ""
+
+
+def refusal(labels: Mapping[str, str]) -> str:
+    """Say that its owner's own label refuses a restart, whoever asks for it; empty where it does not."""
+    own = labels.get(RESTART_LABEL)
+    return "" if own is None or own.strip().lower() == "true" else f"its label says {RESTART_LABEL}={sanitise(own)}"
 
 
 CHECKS: Final = (protected, orchestrated, opted_in)  # in the order of their weight

@@ -1,6 +1,6 @@
 """Firing alerts, facts and the ledger to decisions: one for each wish, by the first check that speaks. Pure.
 
-The same scene, ledger and terms make the same decisions, down to their ids.
+The same tick, made of scene, ledger and terms, makes the same decisions, down to their ids.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from collections.abc import Callable
 from hashlib import blake2s
 from typing import Final
 
-from brimline.deeds import Decision, Ledger, Verdict
+from brimline.deeds import Decision, Verdict
 from brimline.policy import backoff, budget, consent, effect, pauses, readiness, replicas, storm
 from brimline.policy.case import Case, Tick
-from brimline.policy.terms import GRAVITY, Refusal, Scene, Terms, Wish
+from brimline.policy.terms import GRAVITY, Refusal, Scene, Wish
 
 Check = Callable[[Case], Refusal | None]
 
@@ -52,16 +52,14 @@ CHECKS: Final[tuple[Check, ...]] = (
 _SEVERITIES: Final = ("critical", "warning")
 
 
-def decide(scene: Scene, ledger: Ledger, terms: Terms) -> tuple[Decision, ...]:
-    """Return one decision for each wish, in their order.
+def decide(tick: Tick) -> tuple[Decision, ...]:
+    """Return one decision for each wish of a tick, in their order.
 
     The gravest action is looked at first, then what persons ask for, then the fullest subject. What runs is under way
     for all that follow in this tick. A person's restart passes the start period, the first samples, stale values and
     `ineffective`; consent, protection, pauses, cooldown, budgets, replicas, what is in flight and the journal bind all.
     """
-    if not scene.wishes:
-        return ()
-    tick = Tick(scene, ledger, terms)
+    scene = tick.scene
     tick.storm = storm.is_storm(tick)
     decided: dict[int, Decision] = {}
     for nth in sorted(range(len(scene.wishes)), key=lambda nth: _urgency(scene, scene.wishes[nth])):

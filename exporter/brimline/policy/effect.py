@@ -5,12 +5,12 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Final
 
-from brimline.deeds import Deed, Fate, Verdict
+from brimline.deeds import CLEANUP, RESTART, Deed, Fate, Verdict
 from brimline.labels import names
 from brimline.model import Container, Subject
-from brimline.policy.book import RELAPSE, end_of
+from brimline.policy.book import asker, end_of, lasts
 from brimline.policy.case import Case, Tick
-from brimline.policy.terms import CLEANUP, RESTART, Refusal
+from brimline.policy.terms import Refusal
 from brimline.units import format_bytes, format_duration, format_ratio
 
 STOPPED_FOR: Final = 6 * 3600.0
@@ -31,10 +31,10 @@ def ineffective(case: Case) -> Refusal | None:
 
 
 def in_vain(tick: Tick, subject: Subject, container: Container | None) -> Deed | None:
-    """Return the second of two restarts in a row, asked for by rules, after each of which its rule soon held again.
+    """Return the second of two restarts in a row, after each of which whoever asked for it soon asked again.
 
-    It lasts 6 h from there, until `resume`, or until the image or the limit is another. All rules of the subject count
-    together, or two of them would take turns; a person's restarts in between do not count.
+    It lasts 6 h from there, until `resume`, or until the image or the limit is another. All who ask for the subject
+    count together, or two of them would take turns; a person's restarts in between do not count.
     """
     if container is None:
         return None
@@ -42,7 +42,7 @@ def in_vain(tick: Tick, subject: Subject, container: Container | None) -> Deed |
     rows = [
         deed
         for deed in tick.of(subject, RESTART)
-        if deed.rule
+        if asker(deed)
         and deed.fate is Fate.DONE
         and (deed.image_id, deed.limit) == (container.image_id, container.limit)
         and deed.began > resumed
@@ -57,8 +57,9 @@ def _third_restart(case: Case) -> Refusal | None:
     if second is None:
         return None
     left = max(1, round(end_of(second) + STOPPED_FOR - case.tick.mono))
+    back = "the same alert was back" if second.rule else f"{second.caller} asked again"
     return Verdict.INEFFECTIVE, (
-        f"after 2 restarts in a row the same alert was back within {format_duration(RELAPSE)}: restarting {case.name} "
+        f"after 2 restarts in a row {back} within {format_duration(lasts(second))}: restarting {case.name} "
         f"does not help; it is possible again in {format_duration(left)}, with another image or limit, or after "
         f'"brimline resume {case.name}"'
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from ipaddress import ip_address
+from ipaddress import IPv6Address, ip_address
 from typing import Final
 
 from brimline.model import Container, Subject
@@ -15,6 +16,7 @@ _ID: Final = re.compile(r"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
 _OWN_MOUNTS: Final = frozenset({"/etc/hostname", "/etc/hosts", "/etc/resolv.conf"})
 _MOUNT_POINT: Final = 4
 _ROOT: Final = 3
+_LOCAL: Final = re.compile(r"\|-- ([0-9.]+)\n(?:\s+/.*\n)*?\s+/32 host LOCAL")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,14 @@ class Guarded:
 
     own_ids: frozenset[str] = frozenset()
     endpoints: tuple[Endpoint, ...] = field(default_factory=tuple)
+    here: frozenset[str] = frozenset()  # the addresses of this host, as far as they can be seen
 
     def reason(self, container: Container) -> str | None:
         """Say why this container is never acted upon; None: nothing of ours depends on it."""
         if container.id in self.own_ids:
             return "this is Brimline itself"
-        return next((f"it is {end.what} ({end.host})" for end in self.endpoints if leads_to(end, container)), None)
+        ends = (end for end in self.endpoints if leads_to(end, container, self.here))
+        return next((f"it is {end.what} ({end.host})" for end in ends), None)
 
     def reasons(self, containers: Mapping[Subject, Container]) -> dict[Subject, str]:
         """Return the reasons of all that have one."""
@@ -46,7 +50,7 @@ class Guarded:
         return {subject: reason for subject, reason in told if reason is not None}
 
 
-def leads_to(end: Endpoint, container: Container) -> bool:
+def leads_to(end: Endpoint, container: Container, here: frozenset[str]) -> bool:
     """Tell whether a connection there ends in this container: by name, by address, or by a port of this host."""
     name, project, service = container.subject.labels
     names = {name, *container.aliases, *((service,) if project else ())}
@@ -55,7 +59,7 @@ def leads_to(end: Endpoint, container: Container) -> bool:
     addresses = {end.host, *end.addresses}
     if addresses & set(container.addresses):
         return True
-    return end.port in container.ports and any(_is_this_host(address) for address in addresses)
+    return end.port in container.ports and any(address in here or _is_this_host(address) for address in addresses)
 
 
 def own_ids(cgroup: str, mountinfo: str) -> frozenset[str]:
@@ -65,6 +69,16 @@ def own_ids(cgroup: str, mountinfo: str) -> frozenset[str]:
         fields = line.split(" ")
         if len(fields) > _MOUNT_POINT and fields[_MOUNT_POINT] in _OWN_MOUNTS:
             found.update(_ID.findall(fields[_ROOT]))
+    return frozenset(found)
+
+
+def local_addresses(fib_trie: str, if_inet6: str) -> frozenset[str]:
+    """Return the addresses of a network name space, out of its fib_trie and if_inet6 in /proc."""
+    found = set(_LOCAL.findall(fib_trie))
+    for line in if_inet6.splitlines():
+        digits = line.partition(" ")[0]
+        with suppress(ValueError):  # a line that a full read cut off
+            found.add(str(IPv6Address(bytes.fromhex(digits))))
     return frozenset(found)
 
 

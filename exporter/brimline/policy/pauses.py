@@ -47,11 +47,7 @@ def paused(case: Case) -> Refusal | None:
     """Refuse everything while it is quiet, a person's request too: `brimline resume` says that it is over."""
     scene, subject = case.scene, case.wish.subject
     if (pause := pause_of(scene.pauses, subject, case.tick.mono)) is not None:
-        what = f'"{pause.glob}"' if pause.glob else "everything"
-        lasts = 'until "brimline resume"'
-        if pause.seconds is not None:
-            lasts = f"for another {format_duration(max(1, round(pause.since + pause.seconds - case.tick.mono)))}"
-        return Verdict.PAUSED, f"{pause.caller} paused {what}, {lasts}; {case.would()}"
+        return Verdict.PAUSED, f"{sentence(pause, case.tick.mono)}; {case.would()}"
     for quiet in case.tick.terms.quiet:
         minutes = closes_in(quiet, scene.weekday, scene.minute)
         if minutes is not None:
@@ -60,6 +56,15 @@ def paused(case: Case) -> Refusal | None:
     if project and project in scene.recreating:
         return Verdict.PAUSED, f"compose is recreating containers of {project}"
     return None
+
+
+def sentence(pause: Pause, mono: float) -> str:
+    """Say who paused what, and for how long."""
+    what = f'"{pause.glob}"' if pause.glob else "everything"
+    lasts = 'until "brimline resume"'
+    if pause.seconds is not None:
+        lasts = f"for another {format_duration(max(1, round(pause.since + pause.seconds - mono)))}"
+    return f"{pause.caller} paused {what}, {lasts}"
 
 
 def pause_of(pauses: Sequence[Pause], subject: Subject, mono: float) -> Pause | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from brimline.deeds import Verdict
+from brimline.deeds import RESTART, Verdict, whose
 from brimline.model import Kind
 from brimline.policy.case import Case
-from brimline.policy.terms import HALTED, RESTART, Refusal
+from brimline.policy.terms import HALTED, Refusal
 
 ENOUGH: Final = 3  # samples: one may be the last of the old world, two make no trend
 
@@ -21,7 +21,7 @@ def seen(case: Case) -> Refusal | None:
 
 def idle(case: Case) -> Refusal | None:
     """Refuse a second action while one is in flight on the same subject."""
-    under_way = case.tick.busy.get(case.wish.subject.name)
+    under_way = case.tick.busy.get(whose(case.wish.subject))
     return None if under_way is None else (Verdict.IN_FLIGHT, f"{under_way} of {case.name} is under way")
 
 

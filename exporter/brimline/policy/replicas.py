@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from brimline.deeds import Verdict
+from brimline.deeds import RESTART, Verdict, whose
 from brimline.model import Container
 from brimline.policy.case import Case
-from brimline.policy.terms import HALTED, RESTART, SUCCESSOR, Refusal
+from brimline.policy.terms import HALTED, SUCCESSOR, Refusal
 
 _REPLICATED: Final = 2
 
@@ -44,13 +44,13 @@ def last_replica(case: Case) -> Refusal | None:
 
 
 def _able(case: Case, other: Container) -> bool:
-    if other.status in HALTED or other.subject.name in case.tick.busy:
+    if other.status in HALTED or whose(other.subject) in case.tick.busy:
         return False
     return other.health == "healthy" if other.health else other.subject.uid not in case.scene.starting
 
 
 def _on_its_way(case: Case, other: Container) -> bool:
-    if other.subject.name in case.tick.busy:
+    if whose(other.subject) in case.tick.busy:
         return True
     begins = other.health == "starting" or (not other.health and other.subject.uid in case.scene.starting)
     return begins and other.status not in HALTED

@@ -5,11 +5,11 @@ from __future__ import annotations
 from itertools import islice
 from typing import Final
 
-from brimline.deeds import Verdict
+from brimline.deeds import RESTART, Verdict
 from brimline.model import Subject
 from brimline.policy.book import end_of
 from brimline.policy.case import Case, Tick
-from brimline.policy.terms import RESTART, Refusal
+from brimline.policy.terms import Refusal
 
 _LEAST: Final = 4  # targets: half of three is no crowd
 _LASTS: Final = 300.0  # seconds for which one restarted by a rule still counts, so that the second half waits too
@@ -38,7 +38,7 @@ def one_at_a_time(case: Case) -> Refusal | None:
     """Refuse a restart in a storm while another container is being restarted."""
     if case.wish.action != RESTART or not case.tick.storm:
         return None
-    others = sorted(name for name, action in case.tick.busy.items() if action == RESTART)
+    others = sorted(name for (name, _), action in case.tick.busy.items() if action == RESTART)
     if not others:
         return None
     return Verdict.IN_FLIGHT, (

@@ -7,17 +7,14 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from brimline.deeds import Pause, Verdict
+from brimline.deeds import CLEANUP, RECYCLE, RESTART, Pause, Verdict, Whose
+from brimline.labels import SWARM_SERVICE
 from brimline.model import AlertKey, Container, Kind, Now, Subject
 
-RESTART: Final = "restart"
-RECYCLE: Final = "recycle"
-CLEANUP: Final = "cleanup"
 GRAVITY: Final = (RESTART, RECYCLE, CLEANUP)  # where several are asked for at once, the gravest is looked at first
 
 _PERSONS: Final = ("cli", "api")
 _ONEOFF: Final = "com.docker.compose.oneoff"  # "True" on what `docker compose run` starts
-SWARM_SERVICE: Final = "com.docker.swarm.service.name"
 # `docker compose up` makes a container's successor as "<first 12 of the old id>_<name>" and renames it in the end.
 SUCCESSOR: Final = re.compile(r"[0-9a-f]{12}_")
 SUCCESSOR_LENGTH: Final = 13
@@ -73,7 +70,7 @@ class Wish:
     @property
     def by_person(self) -> bool:
         """Tell whether somebody looks at it now, who knows why; Alertmanager's webhook is nobody."""
-        return self.caller.partition(" ")[0] in _PERSONS
+        return is_person(self.caller)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +83,7 @@ class Scene:
     fresh: Collection[Subject] = frozenset()  # with a value in this very snapshot
     samples: Mapping[str, int] = field(default_factory=dict)  # uid -> seen since our start, the reload, its own start
     starting: Collection[str] = frozenset()  # uids in their start period
-    busy: Mapping[str, str] = field(default_factory=dict)  # name -> action in flight
+    busy: Mapping[Whose, str] = field(default_factory=dict)  # -> action in flight
     pauses: tuple[Pause, ...] = ()
     journal_up: bool = True
     protected: Mapping[Subject, str] = field(default_factory=dict)  # what we depend on -> why
@@ -98,6 +95,11 @@ class Scene:
     recreating: Collection[str] = frozenset()  # compose projects
     weekday: int = 0  # local; Monday is 0
     minute: int = 0  # local; after midnight
+
+
+def is_person(caller: str) -> bool:
+    """Tell whether a caller is a person."""
+    return caller.partition(" ")[0] in _PERSONS
 
 
 def service_of(subject: Subject, labels: Mapping[str, str]) -> str:

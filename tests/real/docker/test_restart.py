@@ -302,8 +302,11 @@ def test_a_swarm_task_is_replaced_and_never_doubled(own_dockerd: Dockerd) -> Non
     engine.cli("swarm", "init", "--advertise-addr", "127.0.0.1", "--listen-addr", "127.0.0.1:0")
     service = ("service", "create", "--detach", "--no-resolve-image", "--name", "web", "--stop-grace-period", "1s")
     engine.cli(*service, image, *POLITE)
-    wait_until(lambda: engine.cli("ps", "--quiet"), "Swarm starts its task", 30)
-    [first] = engine.cli("ps", "--format", "{{.Names}}").split()
+    once = [*service, "--restart-condition", "none"]
+    once[once.index("web")] = "once"
+    engine.cli(*once, image, *POLITE)
+    wait_until(lambda: len(engine.cli("ps", "--quiet").split()) == 2, "Swarm starts its tasks", 30)
+    [kept, first] = sorted(engine.cli("ps", "--format", "{{.Names}}").split())
 
     async def use(acting: Acting) -> None:
         await acting.begin(first)
@@ -312,9 +315,15 @@ def test_a_swarm_task_is_replaced_and_never_doubled(own_dockerd: Dockerd) -> Non
         assert (outcome.ok, fate) == (True, Fate.DONE), outcome
         assert "Swarm replaced it by web.1." in outcome.detail
         await asyncio.sleep(3)
+        await acting.begin(kept)
+        await acting.idle()
+        [(verdict, why)] = acting.ears.refusals
+        assert verdict is Verdict.ORCHESTRATED
+        assert "restart condition none" in why
         names = (await asyncio.to_thread(engine.cli, "ps", "--format", "{{.Names}}")).split()
-        assert len(names) == 1
-        assert names != [first]
+        assert len(names) == 2
+        assert kept in names
+        assert first not in names
 
     try:
         act(engine, use)

@@ -6,6 +6,8 @@ import asyncio
 import os
 import signal
 import time
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,12 +15,16 @@ import pytest
 from brimline.actions.attempt import World
 from brimline.actions.base import Job
 from brimline.actions.containers import Containers
+from brimline.actions.cycle import Cycle, Pace
+from brimline.actions.dependents import Dependents
 from brimline.actions.options import RestartOptions
 from brimline.actions.reconcile import Reconciler
 from brimline.actions.restart import Restart
 from brimline.actions.runner import Runner
 from brimline.deeds import Decision, Fate, Outcome
 from brimline.httpclient import HttpClient
+from brimline.model import Container
+from brimline.sources.cgroupfs import Cgroupfs
 from real.engine import Dockerd
 from unit.acting import Ears, MemoryJournal, RealClock, connected, decided, standing, subject_of, until
 
@@ -54,10 +60,16 @@ def restart_action(containers: Containers, http: HttpClient) -> Restart:
     )
 
 
+def cgroups(container: Container) -> Mapping[str, str]:
+    return Cgroupfs().locate({container.id: container.pid}).get(container.id, {})
+
+
 async def reconciled(engine: Dockerd, decisions: list[Decision]) -> dict[str, tuple[Outcome, Fate]]:
     """Return what the next Brimline makes of what an earlier one intended."""
     containers = connected(engine.url, CLOCK)
-    reconciler = Reconciler(containers, CLOCK, asyncio.sleep)
+    cycle = Cycle(containers, CLOCK, asyncio.sleep, pace=Pace(lambda _: 5.0), point=lambda _: None)
+    dependents = Dependents(containers, CLOCK, cycle, guarded=lambda _: None, directories=cgroups)
+    reconciler = Reconciler(containers, CLOCK, asyncio.sleep, dependents=dependents)
     concluded = await asyncio.gather(*map(reconciler.conclude, decisions))
     containers.close()
     return {d.subject.name: told for d, told in zip(decisions, concluded, strict=True)}
@@ -152,3 +164,28 @@ def test_the_next_brimline_finishes_what_an_engine_left_down_and_respects_a_pers
     assert outcome.downtime > 0
     assert state(engine, "half")["Running"] is True
     assert time.monotonic() - back < 30
+
+
+def test_a_guest_whose_brimline_died_before_its_turn_is_not_left_in_a_network_that_is_gone(dockerd: Dockerd) -> None:
+    run(dockerd, "vpn", "--stop-timeout", "0")
+    for name in ("guest", "later"):
+        join = ("--detach", "--network", "container:vpn", "--name", name, "--stop-timeout", "0")
+        dockerd.cli("run", *join, dockerd.busybox, *STUBBORN)
+
+    def network(name: str) -> str:
+        return str(Path(f"/proc/{state(dockerd, name)['Pid']}/ns/net").readlink())
+
+    try:
+        intended = decision(dockerd, "vpn")
+        dockerd.cli("restart", "--time", "0", "vpn")  # and here Brimline died
+        dockerd.cli("restart", "--time", "0", "later")  # this one somebody else has seen to
+        assert network("guest") != network("vpn") == network("later")
+        before = state(dockerd, "later")["StartedAt"]
+        outcome, fate = asyncio.run(reconciled(dockerd, [intended]))["vpn"]
+        assert fate is Fate.DONE
+        assert "guest depends on it: it was restarted" in outcome.detail
+        assert "later depends on it and was not restarted: it was started after it" in outcome.detail
+        assert network("guest") == network("vpn")
+        assert state(dockerd, "later")["StartedAt"] == before
+    finally:
+        dockerd.remove_containers()
