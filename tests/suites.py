@@ -57,6 +57,7 @@ SUITES = (
     Suite("golden", 20, tests=["tests/golden"]),
     Suite("docs", 20, tests=["tests/docs"]),
     Suite("fuzz", 90, tests=["tests/fuzz"]),
+    Suite("grafana", 60, tests=["tests/grafana"], needs=[without("prometheus", "prometheus"), without("npm", "npm")]),
     Suite("real", 700, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
     Suite(
         "cgroup2",
