@@ -15,7 +15,7 @@ from brimline.carrying import Carrying, Counts
 from brimline.config import Config, Loaded
 from brimline.engine import Engine, LoopPoller, SystemClock
 from brimline.errors import BrimlineError, ConfigError
-from brimline.judging import Judging, overrides_of
+from brimline.judging import Judging
 from brimline.members import Members, Scale, below
 from brimline.metrics.cadvisor import Cadvisor
 from brimline.metrics.render import Renderer
@@ -23,7 +23,7 @@ from brimline.metrics.self import SelfMetrics
 from brimline.model import AlertStore, Clock, Kind, Subject, Target
 from brimline.procfs import Procfs
 from brimline.readers import Readers, settings_of
-from brimline.rulefiles import rules_of
+from brimline.rulefiles import overrides_of, rules_of
 from brimline.rules.alertstore import MemoryAlertStore
 from brimline.rules.terms import RuleSet
 from brimline.sources.assembly import World

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brimline.config import Config
 from brimline.levels import LevelBook, Levels, Override
 from brimline.model import AlertStore, Now, Snapshot
 from brimline.rules.derived import Derived
@@ -66,11 +65,6 @@ class Judging:
     def save(self, now: Now) -> None:
         """Save how far every alert has come: before the process ends."""
         self._evaluator.save(now)
-
-
-def overrides_of(config: Config) -> tuple[Override, ...]:
-    """Return the levels that the configuration gives to some."""
-    return tuple([Override(glob, o.alert_at, o.restart_at) for glob, o in config.thresholds.items()])
 
 
 def book(rules: RuleSet, overrides: tuple[Override, ...]) -> LevelBook:

@@ -1,4 +1,4 @@
-"""The rule files a configuration names, read and loaded; `bundled` stands for the rules that travel with Brimline."""
+"""What a configuration says of rules: its files (`bundled` travels with Brimline), and levels of its own."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from brimline import bundled
-from brimline.config import Loaded
+from brimline.config import Config, Loaded
 from brimline.errors import ConfigError, Problem
+from brimline.levels import Override
 from brimline.loading import read_text
 from brimline.metrics.catalog import by_name
 from brimline.rules.spec import load_all
@@ -21,6 +22,11 @@ BUNDLED: Final = "bundled"
 def rules_of(loaded: Loaded) -> RuleSet:
     """Read and load the rule files that a configuration names; raises ConfigError with all their mistakes."""
     return load_rules(read_rules([beside(loaded.file, name) for name in loaded.config.rules], read_text))
+
+
+def overrides_of(config: Config) -> tuple[Override, ...]:
+    """Return the levels that the configuration gives to some."""
+    return tuple([Override(glob, o.alert_at, o.restart_at) for glob, o in config.thresholds.items()])
 
 
 def read_rules(names: Sequence[str], read: Callable[[str], str]) -> dict[str, str]:

@@ -94,11 +94,12 @@ def labels(data: bytes) -> None:
     names = (cleanup.LABEL, containers.STOP_LABEL, "brimline.start-period", docker_container.LIMIT)
     said = {**dict.fromkeys(names, text), "com.docker.compose.project": text, "com.docker.compose.service": text}
     found = docker_container.parse_inspection({**_INSPECTED, "Config": {"Labels": said}})
-    url, flaw = cleanup.labelled(found)
-    assert bool(url) != bool(flaw)
-    if url:
+    port, path, flaw = cleanup.labelled(found)
+    assert bool(port) != bool(flaw)
+    if port:
+        url = f"http://172.17.0.2:{port}{path}"
         assert (urlsplit(url).scheme, urlsplit(url).hostname, urlsplit(url).username) == ("http", "172.17.0.2", None)
-        assert urlsplit(url).port
+        assert urlsplit(url).port == port
     stop = containers.stop_time(found, None)
     assert stop.own == containers.USUAL_STOP
     assert math.isfinite(start_period_of(found.labels, 120.0))

@@ -23,10 +23,9 @@ from brimline.journal.packing import FIELDS, unpack
 from brimline.journal.pauses import CARRIED
 from brimline.journal.reading import Reader
 from brimline.journal.rows import SELECT, labels_of, line
-from brimline.judging import overrides_of
 from brimline.levels import LevelBook
 from brimline.model import Kind, Subject
-from brimline.rulefiles import rules_of
+from brimline.rulefiles import overrides_of, rules_of
 from brimline.rules.terms import Rule
 
 _SECONDS: Final = 60
