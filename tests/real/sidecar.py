@@ -34,6 +34,8 @@ def _parse(page: str) -> Series:
 class Sidecar:
     """One running Brimline; its journal goes with it, unless a flag says where it is to stay."""
 
+    _trust: ssl.SSLContext | None = None
+
     def __init__(
         self,
         *flags: object,
