@@ -44,27 +44,26 @@ class Suite:
     commands: Sequence[Sequence[str]] = ()
     tests: Sequence[str] = ()
     needs: Sequence[Callable[[], str | None]] = ()
-    aside: bool = False  # beside the others: it needs one core, and mostly waits for an emulated machine
+    aside: bool = False  # beside the others: it mostly waits
 
 
 SUITES = (
     Suite("lint", 10, commands=[["ruff", "check", "."], ["ruff", "format", "--check", "."]]),
     Suite("types", 60, commands=[["mypy"]]),
     Suite("layers", 15, commands=[["lint-imports"]]),
-    Suite("unit", 150, tests=["tests/unit"]),
+    Suite("unit", 240, tests=["tests/unit"]),
     Suite("gates", 60, tests=["tests/gates"], needs=[without_root]),
     Suite("differential", 90, tests=["tests/differential"], needs=[without("promtool", "prometheus")]),
     Suite("golden", 20, tests=["tests/golden"]),
-    Suite("docs", 20, tests=["tests/docs"]),
+    Suite("docs", 30, tests=["tests/docs"]),
     Suite("fuzz", 90, tests=["tests/fuzz"]),
     Suite("grafana", 60, tests=["tests/grafana"], needs=[without("prometheus", "prometheus"), without("npm", "npm")]),
-    Suite("real", 700, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"]),
+    Suite("real", 900, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"], aside=True),
     Suite(
         "cgroup2",
         320,
         tests=["tests/real/test_cgroup2.py"],
         needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
-        aside=True,
     ),
 )
 

@@ -176,8 +176,7 @@ class Deciding:
             exact = [s for s in found if s.name == request.name]
             chosen = exact or found
             if len(chosen) != 1:
-                every = sorted(s.name for s in self.scenes.containers)
-                hint = did_you_mean(request.name, every[:20])
+                hint = did_you_mean(request.name, (s.name for s in self.scenes.containers), listed=20)
                 why = (
                     f"{len(chosen)} containers are called so; write one's own name"
                     if chosen

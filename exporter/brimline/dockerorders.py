@@ -59,7 +59,7 @@ def order(client: APIClient, what: str, path: str, stop_timeout: float | None, s
         raise OrderError(f"{what}: {reason(error)}", reached=False if never_left(error) else None) from error
     with closing(response):
         if response.status_code not in _DONE:
-            raise OrderError(f"{what}: the engine answered: {_message(response.content)}", reached=True)
+            raise OrderError(f"{what}: {_message(response.status_code, response.content)}", reached=True)
 
 
 def lets_create(client: APIClient, seconds: float) -> bool | None:
@@ -101,10 +101,13 @@ def never_left(error: BaseException) -> bool:
     return False
 
 
-def _message(body: bytes) -> str:
+def _message(status: int, body: bytes) -> str:
     try:
         told = json.loads(body)
     except ValueError:
         told = None
     text = told.get("message") if isinstance(told, dict) else None
-    return printable(hide_secrets(str(text or body.decode("utf-8", "replace") or "nothing").strip())[:_LONGEST])
+    if not text and status in _REFUSED:  # an engine says why; a proxy answers with a page of its own, or none
+        return f"{status} from a proxy before the engine; let POST on /containers/{{id}}/restart, /stop and /start pass"
+    said = str(text or body.decode("utf-8", "replace") or status)
+    return f"the engine answered: {printable(hide_secrets(said.strip())[:_LONGEST])}"

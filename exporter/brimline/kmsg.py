@@ -11,6 +11,7 @@ from typing import Final
 from brimline.labels import sanitise
 
 _KIB: Final = 1024
+_LONGEST: Final = 2048  # characters looked at: a record of the kernel has half, and patterns cost by its cube
 # Level, number, microseconds since boot, flags; then the text (Documentation/ABI/testing/dev-kmsg).
 _RECORD: Final = re.compile(r"\d+,\d+,(\d+),[^;]*;(.*)")
 # As journalctl --output=short-unix prints it.
@@ -108,12 +109,13 @@ def kills(records: Iterable[Record]) -> Iterator[Kill]:
     """
     report = _Report()
     for record in records:
-        if _INVOKED.match(record.text):
+        text = record.text[:_LONGEST]
+        if _INVOKED.match(text):
             report = _Report()
-        elif (killed := _KILLED.search(record.text)) is not None:
+        elif (killed := _KILLED.search(text)) is not None:
             yield _kill(record.wall, killed, report)
         else:
-            report.take(record.text)
+            report.take(text)
 
 
 def _kill(wall: float, killed: re.Match[str], report: _Report) -> Kill:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from brimline.yamlfile import Path
 
 _PERHAPS_CREDENTIALS: Final = re.compile(r"[^\s/@:\"]+:(?!//)[^\s@\"]+(?=@)", re.ASCII)  # of an address written wrong
 _MAYBE_SECRET: Final = frozenset({"notify", "alertmanagers", "webhooks", "url", "headers", "apprise"})
+_NEAR: Final = 100  # words before and behind it in the alphabet that are compared; a thousand take 0.2 s
 _PLACE: Final = re.compile(r":(\d+):(\d+)$", re.ASCII)
 
 
@@ -45,11 +47,16 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """Return `; did you mean "..."?`, or the known words where none is close."""
+def did_you_mean(word: str, known: Iterable[str], *, listed: int | None = None) -> str:
+    """Return `; did you mean "..."?`, or the known words, so many at most, where none is close."""
     words = sorted(known)
-    close = get_close_matches(word.lower(), words, n=1, cutoff=0.6)
-    return f'; did you mean "{close[0]}"?' if close else f"; known: {', '.join(words)}" if words else ""
+    place = bisect(words, word.lower())
+    near = words[max(place - _NEAR, 0) : place + _NEAR]
+    close = get_close_matches(word.lower(), near, n=1, cutoff=0.6)
+    if close:
+        return f'; did you mean "{close[0]}"?'
+    more = [f"and {len(words) - listed} more"] if listed is not None and len(words) > listed else []
+    return f"; known: {', '.join([*words[:listed], *more])}" if words else ""
 
 
 def _problem(detail: ErrorDetails, model: type[BaseModel], where: Where) -> Problem:

@@ -7,7 +7,7 @@ from typing import Final
 
 from pydantic import Secret
 
-_CREDENTIALS: Final = re.compile(r"(?<=://)[^/@\s]+(?=@)", re.ASCII)
+_CREDENTIALS: Final = re.compile(r"(?<=://)[^/?#\s]+(?=@)", re.ASCII)  # up to the last @: a password may hold one
 # A parameter of an address that is called like a secret: access_token, api-key, X-Amz-Signature.
 _PARAMETERS: Final = re.compile(
     r"([?&][\w.-]{0,60}?(?:token|key|secret|passw|pwd|auth|sig|cred)[\w.-]{0,60}=)[^&#\s\"'<>]+",

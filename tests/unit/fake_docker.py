@@ -388,6 +388,11 @@ def failure(request: Request) -> None:
     request.raw(500, b'{"message":"no space left on device"}')
 
 
+def proxied(request: Request) -> None:
+    """Answer 403 as HAProxy does."""
+    request.raw(403, b"<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>")
+
+
 def not_http(request: Request) -> None:
     """Speak another protocol."""
     request.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")

@@ -144,7 +144,7 @@ def test_a_line_that_is_damaged_is_said_to_be(tmp_path: Path) -> None:
         run(journal.intend(decision(clock.now(), 1, WHISPER.subject)))
     change(tmp_path, "UPDATE lines SET facts = '{'")
     past = remember(tmp_path, WHISPER.subject, clock.now())
-    assert past.trouble == f"{tmp_path / NAME}: a line is damaged; see brimline journal verify"
+    assert past.trouble == f"{tmp_path / NAME}: a line or a sample is damaged; see brimline journal verify"
 
 
 @pytest.mark.parametrize(

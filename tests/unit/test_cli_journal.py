@@ -181,6 +181,14 @@ def test_nothing_to_read_is_said(tmp_path: Path) -> None:
     assert "no journal of Brimline" in brimline("journal", "verify", storage=tmp_path).stderr
 
 
+def test_a_line_that_is_damaged_is_said_to_be(tmp_path: Path) -> None:
+    story(tmp_path)
+    change(tmp_path, "UPDATE lines SET facts = '{' WHERE seq = 3")
+    result = brimline("journal", storage=tmp_path)
+    assert (result.exit_code, len(result.stdout.splitlines())) == (1, 2)
+    assert "a line or a sample is damaged; see brimline journal verify" in result.stderr
+
+
 def test_a_duration_that_is_none_is_refused(tmp_path: Path) -> None:
     result = brimline("journal", "--since=1", storage=tmp_path)
     assert result.exit_code == 2

@@ -117,8 +117,16 @@ def test_a_journal_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     lived(tmp_path)
     change(tmp_path, "UPDATE lines SET facts = '{' WHERE kind = 'outcome'")
     damaged = status(tmp_path)
-    assert "a line is damaged; see brimline journal verify" in damaged.stdout
+    assert "a line or a sample is damaged; see brimline journal verify" in damaged.stdout
     assert (missing.exit_code, damaged.exit_code) == (3, 3)
+
+
+def test_a_sample_that_is_damaged_is_a_sentence_too(tmp_path: Path) -> None:
+    lived(tmp_path)
+    change(tmp_path, "UPDATE minutes SET data = x'0011'")
+    found = status(tmp_path)
+    assert "a line or a sample is damaged; see brimline journal verify" in found.stdout
+    assert found.exit_code == 3
 
 
 def test_json_holds_the_same(tmp_path: Path) -> None:

@@ -367,6 +367,7 @@ def test_the_reason_is_found_at_the_bottom_of_the_chain() -> None:
     ("fault", "reached", "words"),
     [
         (fake_docker.failure, True, "the engine answered: no space left on device"),
+        (fake_docker.proxied, True, "403 from a proxy before the engine; let POST on /containers/{id}/restart"),
         (fake_docker.garbage, None, ""),
         (fake_docker.cut_off, None, ""),
         (fake_docker.not_http, None, ""),

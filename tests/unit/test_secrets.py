@@ -117,6 +117,8 @@ def test_of_addresses_in_a_text_only_hosts_are_left() -> None:
     ("told", "shown"),
     [
         ("http://ann:S3@h:1/a?b=c", "http://***@h:1/a?b=c"),
+        ("http://ann:p@S3@h:1/a@b?c=d@e", "http://***@h:1/a@b?c=d@e"),
+        ("http://h?to=a@b", "http://h?to=a@b"),
         ("POST http://h/a?token=S3 answered 500", "POST http://h/a?token=*** answered 500"),
         ("http://h/a?x=1&api-key=S3&y=2#z", "http://h/a?x=1&api-key=***&y=2#z"),
         ('found "http://h/?X-Amz-Signature=S3"; write', 'found "http://h/?X-Amz-Signature=***"; write'),

@@ -9,9 +9,12 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 from brimline.deeds import EntryKind, Request, Verdict
+from brimline.journal import told
+from brimline.policy.pauses import pause_of
 from brimline.web.api_orders import caller
 from brimline.web.door import USER
 from unit.api_scene import API, face, refusal
+from unit.cli_views import Scene, group
 from unit.web_faces import Ask, FakeDesk, FakeFace, FakePast, asking, browse, data, error, served
 
 RESTART = "/api/v1/targets/container/shop-api-1/restart"
@@ -195,3 +198,18 @@ def test_the_caller_is_who_was_proved_to_be_there(user: str | None, said: str) -
     if user is not None:
         request[USER] = user
     assert caller(request) == said
+
+
+def test_a_pause_of_a_name_with_brackets_is_of_that_very_name() -> None:
+    brackets = group("bot[1]")
+    found = FakeFace(Scene().memory(brackets, 1, 2).view(), past=FakePast())
+
+    async def check(ask: Ask) -> None:
+        await data(await ask("/api/v1/targets/process/bot[1]/pause", "POST"), 202)
+
+    desk = FakeDesk()
+    browse(check, found, desk.desk())
+    (line,) = desk.noted
+    pauses = [told.pause_of(line)]
+    assert pause_of(pauses, brackets, 0.0) is not None
+    assert pause_of(pauses, group("bot1"), 0.0) is None

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from brimline.errors import BrimlineError
 from brimline.web import auth, door
 from brimline.web.auth import TooManyError, Users
+from brimline.web.lock import Lock
 from brimline.web.ratelimit import Bucket
 from brimline.web.sites import Names
 from unit.web_faces import Ask, FakeDesk, FakeFace, browse, served
@@ -26,6 +27,10 @@ ORDER = "/api/v1/targets/container/web/restart"
 
 def hashed(password: str) -> str:
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(4)).decode()
+
+
+def write(web_file: dict[str, str], text: str) -> None:
+    Path(web_file["file"]).write_text(text)
 
 
 def basic(name: str, password: str) -> dict[str, str]:
@@ -85,7 +90,14 @@ def test_a_star_is_every_name() -> None:
 
 @pytest.mark.parametrize("path", ["/-/reload", ORDER, "/api/v1/alertmanager"])
 @pytest.mark.parametrize(
-    "headers", [{"Sec-Fetch-Site": "cross-site"}, {"Sec-Fetch-Site": "same-site"}, {"Origin": "https://evil.example"}]
+    "headers",
+    [
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://["},
+    ],
 )
 def test_no_button_is_pressed_from_another_site(path: str, headers: dict[str, str]) -> None:
     async def check(ask: Ask) -> None:
@@ -149,6 +161,38 @@ def test_the_file_is_read_again_when_it_changes(
     browse(check, FakeFace(), config=web_file)
 
 
+def test_a_file_that_is_being_written_opens_no_door(web_file: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(door, "_SETTLED_SECONDS", 60.0)
+    whole = Path(web_file["file"]).read_text()
+
+    async def check(ask: Ask) -> None:
+        write(web_file, "")  # as an editor does before it writes
+        assert (await ask("/metrics")).status == 401
+        write(web_file, whole)
+        assert (await ask("/metrics")).status == 401
+
+    browse(check, FakeFace(), config=web_file)
+
+
+def test_what_a_file_lacked_may_come_later_and_is_told_once(
+    web_file: dict[str, str], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "_EVERY_SECONDS", 0.0)
+    monkeypatch.setattr(door, "_SETTLED_SECONDS", 0.0)
+
+    async def check(ask: Ask) -> None:
+        write(web_file, "tls_server_config:\n  cert_file: late.crt\n  key_file: late.crt\n")
+        for _ in range(3):
+            assert (await ask("/metrics")).status == 401
+        assert caplog.text.count("the web file is not taken") == 1
+        write({"file": str(Path(web_file["file"]).with_name("late.crt"))}, "no certificate")
+        assert (await ask("/metrics")).status == 401
+        assert caplog.text.count("the web file is not taken") == 2  # what is wrong now is another thing
+
+    browse(check, FakeFace(), config=web_file)
+
+
 def test_the_rate_limit_of_the_file_holds_for_everybody(tmp_path: Path) -> None:
     (tmp_path / "web.yml").write_text("rate_limit:\n  interval: 1h\n  burst: 2\n")
 
@@ -208,7 +252,7 @@ def test_a_flood_of_passwords_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) 
 
     found = asyncio.run(run())
     assert sum(isinstance(answer, TooManyError) for answer in found) == 40 - auth._WAITING
-    assert len(users._known) == auth._WAITING
+    assert len(users._wrong) == auth._WAITING
 
 
 def test_what_is_remembered_of_passwords_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,7 +264,31 @@ def test_what_is_remembered_of_passwords_is_bounded(monkeypatch: pytest.MonkeyPa
             assert await users.who(basic("x", str(guess))["Authorization"]) is None
 
     asyncio.run(run())
-    assert len(users._known) == auth._REMEMBERED
+    assert len(users._wrong) == auth._REMEMBERED
+
+
+def test_a_flood_of_wrong_passwords_drives_no_right_one_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(auth, "_matches", lambda _, password: asked.append(password) or password == SECRET.encode())
+    users = Users({"alice": SecretStr(hashed(SECRET))})
+
+    async def run() -> None:
+        assert await users.who(basic("alice", SECRET)["Authorization"]) == "alice"
+        for guess in range(auth._REMEMBERED + 20):
+            assert await users.who(basic("alice", str(guess))["Authorization"]) is None
+        assert await users.who(basic("alice", SECRET)["Authorization"]) == "alice"
+
+    asyncio.run(run())
+    assert asked.count(SECRET.encode()) == 1
+
+
+def test_a_name_nobody_has_costs_as_much_as_the_dearest_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    dear = bcrypt.hashpw(SECRET.encode(), bcrypt.gensalt(5)).decode()
+    compared = []
+    monkeypatch.setattr(auth, "_matches", lambda hashed, _: compared.append(hashed.decode()) or True)
+    users = Users({"alice": SecretStr(hashed(SECRET)), "bob": SecretStr(dear)})
+    assert asyncio.run(users.who(basic("nobody", SECRET)["Authorization"])) is None
+    assert compared == [dear]
 
 
 def test_a_bucket_fills_again_with_time() -> None:
@@ -243,3 +311,11 @@ def test_what_is_no_http_fills_no_log(caplog: pytest.LogCaptureFixture) -> None:
 
     asyncio.run(run())
     assert caplog.text == ""
+
+
+def test_a_certificate_comes_in_by_one_of_the_names_it_bears() -> None:
+    borne = {"subjectAltName": (("DNS", "prometheus"), ("IP Address", "10.0.0.7"))}
+    assert Lock().lets_in(None)
+    assert Lock(names=frozenset({"10.0.0.7", "other"})).lets_in(borne)
+    assert not Lock(names=frozenset({"other"})).lets_in(borne)
+    assert not Lock(names=frozenset({"other"})).lets_in(None)

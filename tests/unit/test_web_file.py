@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+from pathlib import Path
+
 import pytest
 
 from brimline.errors import ConfigError
+from brimline.web.tls import lock_of
 from brimline.web.webfile import WebFile, load
 
 HASH = "$2b$10$zVRcFJpt52Bxhp.LbQdHT.wypBMhdUx5sre5dvWzxDRK85wfyzAyW"
@@ -74,6 +78,7 @@ def test_everything_that_can_be_said_can_be_read() -> None:
         ("basic_auth_users:\n  alice: hunter2\n", "this is no bcrypt hash"),
         (f"basic_auth_users:\n  alice: {HASH.replace('$10$', '$20$')}\n", "a bcrypt cost of 20 takes seconds"),
         ("rate_limit:\n  interval: 1s\n", "rate_limit without burst answers nobody"),
+        ("[]\n", 'found a list; write "key: value" lines'),
     ],
 )
 def test_a_mistake_is_a_sentence_with_its_place(text: str, said: str) -> None:
@@ -81,6 +86,16 @@ def test_a_mistake_is_a_sentence_with_its_place(text: str, said: str) -> None:
     assert said in problem
     assert problem.startswith("/etc/brimline/web.yml")
     assert "hunter2" not in problem
+
+
+@pytest.mark.parametrize("authority", ["", "ä", "no certificate"])
+def test_an_authority_that_is_none_is_a_sentence(authority: str, tmp_path: Path) -> None:
+    new = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=x"]
+    command = ["openssl", "req", "-x509", *new, "-keyout", "a.key", "-out", "a.crt"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    said = f'{PAIR}  client_auth_type: RequireAndVerifyClientCert\n  client_ca: "{authority}"\n'
+    with pytest.raises(ConfigError, match="client_ca: holds no certificates"):
+        lock_of(str(tmp_path / "web.yml"), lambda _: said)
 
 
 def test_a_file_that_is_not_there_is_named() -> None:

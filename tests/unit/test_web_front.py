@@ -269,6 +269,11 @@ def test_every_id_is_there_once() -> None:
     assert len(page.ids) == len(set(page.ids))
 
 
+@pytest.mark.parametrize("ago", [-1e18, 1e18])
+def test_a_line_by_a_clock_that_was_wrong_costs_no_page(ago: float) -> None:
+    assert "before the flood" in seen(shop().write(entry(EntryKind.NOTE, None, "before the flood", ago))).text
+
+
 def test_names_cannot_become_markup() -> None:
     evil = "<script>alert(1)</script>\"&'<img src=x>"
     subject, idle = container(evil, evil, evil), container(f"{evil}2", evil, evil)

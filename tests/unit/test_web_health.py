@@ -135,6 +135,19 @@ def test_a_name_that_nobody_has_is_refused_with_what_was_probably_meant() -> Non
     browse(check, face())
 
 
+def test_what_was_probably_meant_is_found_in_a_crowd() -> None:
+    scene = Scene()
+    for number in range(400):
+        scene.memory(container(f"service-{number}"), 1, 2)
+
+    async def check(ask: Ask) -> None:
+        for path in ("/health/service-39O", "/api/v1/targets/container/service-39O"):
+            assert (await (await ask(path)).json())["error"].endswith('; did you mean "service-39"?')
+        assert (await (await ask("/health/x")).json())["error"].endswith("service-142, and 350 more")
+
+    browse(check, FakeFace(scene.view()))
+
+
 def test_a_name_that_several_have_is_refused_with_all_of_them() -> None:
     scene = Scene().memory(cgroup("a.slice/x.service"), 1, 2).memory(cgroup("b.slice/x.service"), 1, 2)
     scene.memory(container("one", "red", "api"), 1, 2).memory(container("two", "blue", "api"), 1, 2)

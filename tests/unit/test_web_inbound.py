@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brimline.deeds import Request
+from brimline.web import inbound
 from brimline.web.inbound import AGAIN, LARGEST, Inbound
 from fakes import FakeClock
 
@@ -199,6 +200,22 @@ def test_a_body_has_a_limit(tmp_path: Path) -> None:
         assert (await post(group(asking(), padding=padding + "x")))[0] == 413
 
     assert len(browse(tmp_path, check).asked) == 1
+
+
+def test_a_body_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound, "PATIENCE", 0.05)
+
+    async def check(scene: Scene, _: Post) -> None:
+        app = web.Application()
+        app.router.add_post("/", scene.inbound.post)
+        async with TestServer(app, host="127.0.0.1") as server:
+            reader, writer = await asyncio.open_connection(server.host, server.port)
+            writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n".encode())
+            writer.write(b"Content-Length: 9\r\n\r\nbrim")
+            assert b" 408 " in await reader.readline()
+            writer.close()
+
+    assert not browse(tmp_path, check).asked
 
 
 _JSON = st.recursive(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import re
+import threading
 import time
+from dataclasses import dataclass, field, replace
 from urllib.parse import urljoin
 
 import pytest
 
+from brimline.deeds import Entry
+from brimline.journal.lines import Wanted
 from brimline.web import pages
 from brimline.web.frame import Frame
 from brimline.web.gathered import Gathered
 from unit.cli_views import cgroup, container
-from unit.page_scenes import Scenery, Shown, crowd, members, shop
+from unit.page_scenes import PastOf, Scenery, Shown, crowd, members, shop
 from unit.test_web_front import Page
 from unit.test_web_server import Ask, browse
 
@@ -157,6 +162,55 @@ def test_a_tick_is_gathered_once_for_all_pages(monkeypatch: pytest.MonkeyPatch) 
         shown.show(shop())
         await ask("/")
         assert len(made) == 2
+
+    browse(check, shown)
+
+
+@dataclass
+class Hanging(PastOf):
+    """A journal whose disk hangs, under what is asked of one subject alone or of everything."""
+
+    everything: bool = True
+    free: threading.Event = field(default_factory=threading.Event)
+
+    def lines(self, wanted: Wanted) -> tuple[Entry, ...]:
+        if self.everything or wanted.name is not None:
+            assert self.free.wait(20)
+        return ()
+
+
+def test_a_disk_that_hangs_under_a_page_holds_up_no_scrape_and_no_health_check() -> None:
+    past = Hanging()
+    shown = Shown(replace(shop(), past=past))
+
+    async def check(ask: Ask) -> None:
+        page = asyncio.create_task(ask("/"))
+        try:
+            async with asyncio.timeout(5):
+                assert (await ask("/metrics", headers={"Accept-Encoding": "gzip"})).status == 200
+                assert (await ask("/health/translator")).status == 200
+                assert (await ask("/api/v1/targets")).status == 200
+            assert not page.done()
+        finally:
+            past.free.set()
+        assert (await page).status == 200
+
+    browse(check, shown)
+
+
+def test_a_crowd_that_wants_pages_of_its_own_is_refused_before_it_holds_up_the_others() -> None:
+    past = Hanging(everything=False)
+    shown = Shown(replace(shop(), past=past))
+
+    async def check(ask: Ask) -> None:
+        first = [asyncio.create_task(ask("/subject/container/translator")) for _ in range(pages._WAITING + 4)]
+        refused, waiting = await asyncio.wait(first, timeout=0.5)
+        assert len(refused) == 4
+        for one in refused:
+            assert (one.result().status, one.result().headers["Retry-After"]) == (503, "5")
+        past.free.set()
+        assert {(await one).status for one in waiting} == {200}
+        assert (await ask("/subject/container/translator")).status == 200
 
     browse(check, shown)
 

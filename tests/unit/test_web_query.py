@@ -86,3 +86,7 @@ def test_an_address_asks_for_the_same_again(words: str, sort: str, everything: b
     )
     assert again == query
     assert len(query.words) <= 200
+
+
+def test_a_search_is_no_longer_than_its_field() -> None:
+    assert len(Query.read("x" * 300, "state", everything=False).words) == 200

@@ -6,6 +6,7 @@ import getpass
 import os
 import sqlite3
 import time
+import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -27,6 +28,7 @@ from brimline.model import Now
 from brimline.procfs import Procfs
 from brimline.units import parse_duration
 
+DAMAGED: Final = (ValueError, KeyError, zlib.error)  # what a line or a sample raises that was not written so
 _PORTION: Final = 1000  # lines read at once, so that no slow terminal keeps the file from being tidied
 _PAUSES: Final = f"{SELECT} WHERE kind IN ('paused', 'resumed') ORDER BY seq"
 _LINES: Final = f"{SELECT} WHERE seq > ? AND wall >= ? ORDER BY seq LIMIT {_PORTION}"
@@ -67,6 +69,11 @@ def write(where: Path, entry: Entry) -> int:
         raise click.ClickException(str(error)) from None
     except sqlite3.Error as error:
         raise click.ClickException(sentence(where / NAME, error)) from None
+
+
+def damaged(where: Path) -> str:
+    """Return the sentence about a file of which something cannot be understood."""
+    return f"{where / NAME}: a line or a sample is damaged; see brimline journal verify"
 
 
 def opened(where: Path) -> sqlite3.Connection:

@@ -83,6 +83,8 @@ def journal(  # noqa: PLR0913 - its flags
         pass
     except sqlite3.Error as error:
         raise click.ClickException(f"{where / NAME}: {error}; try brimline journal verify") from None
+    except asking.DAMAGED:
+        raise click.ClickException(asking.damaged(where)) from None
     finally:
         tail.close()
 

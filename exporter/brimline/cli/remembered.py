@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from brimline.cli import asking
 from brimline.deeds import Entry, EntryKind, Ledger, Pause
 from brimline.errors import JournalError
-from brimline.journal.file import NAME
 from brimline.journal.past import ledger
 from brimline.journal.pauses import Pauses
 from brimline.journal.reading import Reader
@@ -53,7 +53,7 @@ def remember(where: Path, subject: Subject, now: Now) -> Remembered:
         return Remembered(ledger(reader, now, boot), pauses.in_force(now, boot), last(_DECIDED), last(_DONE))
     except (JournalError, OSError) as error:
         return Remembered(trouble=str(error))
-    except (ValueError, KeyError):
-        return Remembered(trouble=f"{where / NAME}: a line is damaged; see brimline journal verify")
+    except asking.DAMAGED:
+        return Remembered(trouble=asking.damaged(where))
     finally:
         reader.close()

@@ -12,12 +12,12 @@ from typing import Final
 
 import click
 
+from brimline.cli import asking
 from brimline.cli.report_facts import Terms
 from brimline.config import Loaded
 from brimline.deeds import Entry
 from brimline.errors import BrimlineError, JournalError
 from brimline.journal import history
-from brimline.journal.file import NAME
 from brimline.journal.history import Sample
 from brimline.journal.packing import FIELDS, unpack
 from brimline.journal.pauses import CARRIED
@@ -44,8 +44,8 @@ def reading(where: Path) -> Iterator[Reader]:
         yield reader
     except (JournalError, OSError) as error:
         raise click.ClickException(str(error)) from None
-    except (ValueError, KeyError):
-        raise click.ClickException(f"{where / NAME}: a line is damaged; see brimline journal verify") from None
+    except asking.DAMAGED:
+        raise click.ClickException(asking.damaged(where)) from None
     finally:
         reader.close()
 

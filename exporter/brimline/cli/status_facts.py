@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from brimline.cli import asking
 from brimline.deeds import Entry, Pause
 from brimline.errors import JournalError
 from brimline.journal import told
@@ -67,8 +68,8 @@ def look(where: Path, now: Now) -> Status:
         return _read(reader, where, now, runs=runs, pid=pid)
     except (JournalError, OSError) as error:
         return Status(runs, pid, trouble=str(error))
-    except (ValueError, KeyError):
-        return Status(runs, pid, trouble=f"{where / NAME}: a line is damaged; see brimline journal verify")
+    except asking.DAMAGED:
+        return Status(runs, pid, trouble=asking.damaged(where))
     finally:
         reader.close()
 

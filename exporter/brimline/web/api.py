@@ -79,9 +79,8 @@ class Api:
             hint = did_you_mean(request.match_info["kind"], kinds)
             raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no such kind of target{hint}")
         view, shown = await self.shown()
-        row, known = await self._once.apart(lambda: (shown.of(kind, name), shown.names(kind)))
+        row, hint = await self._once.apart(lambda: _found(shown, kind, name))
         if row is None:
-            hint = did_you_mean(name, known[:_SUGGESTED])
             raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no {kind} of this name{hint}")
         return view, shown, row
 
@@ -184,6 +183,12 @@ class Api:
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"the journal cannot be read: {error}") from None
         finally:
             self._readers -= 1
+
+
+def _found(shown: Shown, kind: Kind, name: str) -> tuple[Row | None, str]:
+    """Return the target, or what was probably meant."""
+    row = shown.of(kind, name)
+    return row, "" if row is not None else did_you_mean(name, shown.names(kind), listed=_SUGGESTED)
 
 
 def _page(past: Past, wanted: Wanted, limit: int) -> bytes:

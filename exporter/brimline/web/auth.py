@@ -16,12 +16,9 @@ from typing import Final
 
 from pydantic import SecretStr
 
-_REMEMBERED: Final = 100  # answers, right and wrong ones
+_REMEMBERED: Final = 100  # wrong answers; the right ones are as many as the users
 _LONGEST: Final = 72  # bytes of a password; bcrypt looks at no more
 _WAITING: Final = 16  # passwords that may wait for their turn; more is a flood
-
-# What an unknown name's password is compared with, so that the time tells nobody which names exist.
-_NOBODYS: Final = "$2b$10$zVRcFJpt52Bxhp.LbQdHT.wypBMhdUx5sre5dvWzxDRK85wfyzAyW"
 
 
 class TooManyError(Exception):
@@ -34,7 +31,10 @@ class Users:
     def __init__(self, users: Mapping[str, SecretStr]) -> None:
         self._users = users
         self._key = secrets.token_bytes(32)
-        self._known: OrderedDict[bytes, bool] = OrderedDict()
+        # What an unknown name's password is compared with, so that the time tells nobody which names exist.
+        self._nobodys = max((user.get_secret_value() for user in users.values()), key=_cost, default="")
+        self._right: dict[str, bytes] = {}  # apart: who floods us with wrong ones drives no right one out
+        self._wrong: OrderedDict[bytes, None] = OrderedDict()
         self._one = asyncio.Lock()  # at a time: it costs a core
         self._waiting = 0
 
@@ -48,17 +48,20 @@ class Users:
         if found is None:
             return None
         name, password = found
-        hashed = self._users[name].get_secret_value() if name in self._users else _NOBODYS
+        hashed = self._users[name].get_secret_value() if name in self._users else self._nobodys
         asked = hmac.digest(self._key, b"\0".join((name.encode(), hashed.encode(), password)), "sha256")
-        right = self._known.get(asked)
-        if right is None:
-            right = await self._compare(hashed, password) and name in self._users
-            self._known[asked] = right
-            if len(self._known) > _REMEMBERED:
-                self._known.popitem(last=False)
-        else:
-            self._known.move_to_end(asked)
-        return name if right else None
+        if self._right.get(name) == asked:
+            return name
+        if asked in self._wrong:
+            self._wrong.move_to_end(asked)
+            return None
+        if await self._compare(hashed, password) and name in self._users:
+            self._right[name] = asked
+            return name
+        self._wrong[asked] = None
+        if len(self._wrong) > _REMEMBERED:
+            self._wrong.popitem(last=False)
+        return None
 
     async def _compare(self, hashed: str, password: bytes) -> bool:
         if self._waiting >= _WAITING:
@@ -69,6 +72,10 @@ class Users:
                 return await asyncio.to_thread(_matches, hashed.encode(), password)
         finally:
             self._waiting -= 1
+
+
+def _cost(hashed: str) -> str:
+    return hashed.split("$")[2]
 
 
 def _matches(hashed: bytes, password: bytes) -> bool:

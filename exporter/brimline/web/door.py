@@ -35,6 +35,7 @@ OPEN: Final = ("/-/healthy", "/-/ready")  # they tell nothing, and who asks them
 INBOUND: Final = "/api/v1/alertmanager"  # has a token of its own
 ORDERS: Final = "/api/v1/targets/"
 _EVERY_SECONDS: Final = 1.0
+_SETTLED_SECONDS: Final = 0.3  # since a file was written: one that is half written may be a lock without its users
 _ORDERS: Final = (6.0, 10)  # one order every so many seconds, and so many at once
 
 _log: Final = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Door:
         self._due = 0.0
         self._lock = self._read()
         self._stamps = self._lock.stamps()
+        self._wrong = ""  # as it was told
 
     @property
     def context(self) -> ssl.SSLContext | None:
@@ -128,20 +130,24 @@ class Door:
         return hmac.compare_digest(told.strip().encode(errors="replace"), token)
 
     def _look(self) -> None:
-        """Read the web file again where it, or a file it names, has changed."""
+        """Read the web file again where it, or a file it names, has changed; one with a mistake until it has none."""
         if self._config.config.file is None or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + _EVERY_SECONDS
         stamps = self._lock.stamps()
         if stamps == self._stamps:
             return
-        self._stamps = stamps
+        if any(0 <= time.time() - written / 1e9 < _SETTLED_SECONDS for written, *_ in stamps.values()):
+            self._due = time.monotonic() + _SETTLED_SECONDS
+            return
         try:
             self._lock = self._read()
         except BrimlineError as error:
-            _log.error("the web file is not taken, the old one stays in force: %s", error)
+            if str(error) != self._wrong:
+                _log.error("the web file is not taken, the old one stays in force: %s", error)
+            self._wrong = str(error)
         else:
-            self._stamps = self._lock.stamps()
+            self._stamps, self._wrong = self._lock.stamps(), ""
             _log.info("the web file was read again")
 
     def _read(self) -> Lock:

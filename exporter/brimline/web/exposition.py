@@ -44,8 +44,7 @@ class Exposition:
 
     async def _data(self, view: View, names: list[str], *, openmetrics: bool) -> bytes:
         if names:
-            chosen = page.select(view.page, names)
-            return page.openmetrics(chosen) if openmetrics else chosen
+            return await self._once.apart(lambda: _chosen(view, names, openmetrics=openmetrics))
         if openmetrics:
             return await self._once.of(view, "openmetrics", lambda: page.openmetrics(view.page))
         return view.page
@@ -53,5 +52,10 @@ class Exposition:
     async def _deflated(self, view: View, names: list[str], *, openmetrics: bool) -> Deflated:
         data = await self._data(view, names, openmetrics=openmetrics)
         if names:
-            return deflate(data)
+            return await self._once.apart(lambda: deflate(data))
         return await self._once.of(view, ("deflated", openmetrics), lambda: deflate(data))
+
+
+def _chosen(view: View, names: list[str], *, openmetrics: bool) -> bytes:
+    chosen = page.select(view.page, names)
+    return page.openmetrics(chosen) if openmetrics else chosen

@@ -73,7 +73,7 @@ def _named(rows: Sequence[Row], name: str) -> list[Row]:
         if found:
             return found
     known = {name for row in rows for name in names(row.subject)}
-    hint = did_you_mean(name, sorted(known)[:_SUGGESTED])
+    hint = did_you_mean(name, known, listed=_SUGGESTED)
     raise RefusedError(HTTPStatus.NOT_FOUND, f"nothing that is measured has this name{hint}")
 
 

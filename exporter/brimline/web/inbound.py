@@ -20,6 +20,7 @@ from brimline.web.alertmanager_webhook import UnreadableError, Wish, parse
 from brimline.web.tokenfile import TokenFile
 
 LARGEST: Final = 1 << 16  # bytes of a body: more than a hundred alerts
+PATIENCE: Final = 10.0  # seconds in which a body must be there
 AGAIN: Final = 300.0  # seconds in which the same alert asks once; Alertmanager's group_interval
 _REMEMBERED: Final = 10_000
 
@@ -39,7 +40,11 @@ class Inbound:
         """Answer with what was asked for, and why the rest was not."""
         if (refusal := await self._refused(request)) is not None:
             return refusal
-        body = await _body(request)
+        try:
+            async with asyncio.timeout(PATIENCE):
+                body = await _body(request)
+        except TimeoutError:
+            return _text(HTTPStatus.REQUEST_TIMEOUT, f"The body did not come within {PATIENCE:g} s.\n")
         if body is None:
             return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"The body is larger than {LARGEST >> 10} KiB.\n")
         try:

@@ -28,14 +28,14 @@ class Lock:
         borne = {str(value) for _, value in (certificate or {}).get("subjectAltName", ())}
         return not self.names or not self.names.isdisjoint(borne)
 
-    def stamps(self) -> Mapping[str, object]:
-        """Return what changes when one of the files does."""
-        found: dict[str, object] = {}
+    def stamps(self) -> Mapping[str, tuple[int, ...]]:
+        """Return what changes when one of the files does: when it was written, its size, its inode; or why not."""
+        found: dict[str, tuple[int, ...]] = {}
         for name in self.files:
             try:
                 told = os.stat(name)  # noqa: PTH116 - a path object for each would cost more than the call
             except OSError as error:
-                found[name] = (error.errno,)
+                found[name] = (0, error.errno or 0)
             else:
                 found[name] = (told.st_mtime_ns, told.st_size, told.st_ino)
         return found

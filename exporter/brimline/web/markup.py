@@ -11,6 +11,7 @@ from urllib.parse import quote
 from brimline.model import Kind, Subject
 from brimline.units import format_bytes, format_duration
 
+_LAST_MOMENT: Final = 253_402_300_799  # of the year 9999
 _LONG: Final = 40  # characters: longer names may be cut where they are shown
 _AWKWARD: Final = frozenset({"", ".", ".."})  # segments that browsers and proxies fold away
 
@@ -39,7 +40,7 @@ def moment(wall: float) -> str:
 
 def clock(wall: float) -> str:
     """Write a moment in UTC as plain text."""
-    return f"{datetime.fromtimestamp(wall, UTC):%Y-%m-%d %H:%M:%S} UTC"
+    return f"{_date(wall):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def title(subject: Subject) -> str:
@@ -77,7 +78,12 @@ def listing(items: Iterable[str], css: str, tag: str = "ul") -> str:
 
 def iso(wall: float) -> str:
     """Write a moment for machines."""
-    return f"{datetime.fromtimestamp(wall, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return f"{_date(wall):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _date(wall: float) -> datetime:
+    """Return a moment; one beyond the calendar, by a clock that was wrong, as its last."""
+    return datetime.fromtimestamp(min(max(wall, 0.0), _LAST_MOMENT), UTC)
 
 
 def _rounded(seconds: float) -> float:

@@ -4,8 +4,10 @@
   const root = new URL("..", document.currentScript.src);
   const link = document.getElementById("link");
   const RETRY = 5000; // milliseconds between looks while no events come
-  let under_way = null;
+  const PATIENCE = 30000; // milliseconds for an answer; without an end one that never comes would freeze the page
+  let under_way = false;
   let again = false;
+  let standing = ""; // what is said while answers come
   let late = false; // a tick came while the page was hidden or text was selected
 
   const busy = () => document.hidden || !(getSelection()?.isCollapsed ?? true);
@@ -46,14 +48,16 @@
 
   async function renew(address = location.href) {
     if (under_way) { again = true; return; }
-    under_way = new AbortController();
+    under_way = true;
     try {
-      const answer = await fetch(address, { signal: under_way.signal, headers: { Accept: "text/html" } });
-      if ((answer.headers.get("Content-Type") ?? "").startsWith("text/html")) take(await answer.text());
+      const answer = await fetch(address, { signal: AbortSignal.timeout(PATIENCE), headers: { Accept: "text/html" } });
+      const drawn = (answer.headers.get("Content-Type") ?? "").startsWith("text/html");
+      if (drawn) take(await answer.text());
+      say(drawn ? standing : "no answer");
     } catch {
       say("no answer");
     } finally {
-      under_way = null;
+      under_way = false;
     }
     if (again) { again = false; await renew(); }
   }
@@ -78,10 +82,10 @@
 
   function listen() {
     const events = new EventSource(new URL("api/v1/events", root));
-    events.addEventListener("open", () => { say("live"); poll(false); });
+    events.addEventListener("open", () => { say(standing = "live"); poll(false); });
     events.addEventListener("view", ticked);
     events.addEventListener("error", () => {
-      say("looks every 5 s");
+      say(standing = "looks every 5 s");
       poll(true);
       if (events.readyState === EventSource.CLOSED) setTimeout(listen, 6 * RETRY);
     });

@@ -5,6 +5,7 @@ A tick is gathered once and drawn in a thread; what a search asks for is drawn f
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
@@ -18,6 +19,7 @@ from brimline.model import Subject
 from brimline.standing import qualified
 from brimline.view import View
 from brimline.web.deflate import deflate, gzip
+from brimline.web.envelope import RefusedError
 from brimline.web.face import Face
 from brimline.web.frame import Frame
 from brimline.web.front import front, heading
@@ -30,6 +32,7 @@ from brimline.web.subject_page import Known, other_page, subject_page
 
 _FIRST: Final = '<p class="loud warning" role="status">The first reading is under way; this page renews itself.</p>'
 _LINES: Final = 40  # of the journal, on a subject's page
+_WAITING: Final = 16  # pages that wait to be drawn for one reader alone
 _FOREVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -48,6 +51,7 @@ class Pages:
     def __init__(self, face: Face, once: Once, *, telemetry_path: str, prefix: str) -> None:
         self._face = face
         self._once = once
+        self._waiting = 0
         self._depth = prefix.count("/") + 1  # slashes in the path of the front page
         self._frame = Frame({telemetry_path[1:]: "Metrics", "-/healthy": "Health", "-/ready": "Readiness"})
 
@@ -64,7 +68,7 @@ class Pages:
             return self._draw(front(gathered, query, fresh=fresh), heading(gathered), "", fresh=fresh)
 
         if query.words:
-            return self._send(request, await self._once.apart(draw))
+            return self._send(request, await self._apart(draw))
         return self._send(request, await self._once.of(view, ("front", query, fresh), draw))
 
     async def subject(self, request: web.Request) -> Slices:
@@ -77,23 +81,37 @@ class Pages:
         gathered = await self._gathered(view)
         line = gathered.called(kind, name)
         if line is None:
-            content = other_page(kind, name, gathered, up)
-            return self._send(request, self._draw(content, "No such subject", up, fresh=fresh, status=404))
+            return self._send(request, await self._apart(lambda: self._missing(kind, name, gathered, up, fresh=fresh)))
         members = await self._face.members(line.subject)
 
         def draw() -> _Drawn:
             content = subject_page(gathered, line, Known(self._lines(line.subject), members), fresh=fresh, up=up)
             return self._draw(content, f"{qualified(line.subject)} - {line.state} - Brimline", up, fresh=fresh)
 
-        return self._send(request, await self._once.apart(draw))
+        return self._send(request, await self._apart(draw))
 
     async def script(self, _: web.Request) -> web.Response:
         """Answer the script; its address changes with it."""
         headers = {"Content-Type": "text/javascript; charset=utf-8", "Cache-Control": _FOREVER}
         return web.Response(body=self._frame.script, headers=headers)
 
+    async def _apart(self, draw: Callable[[], _Drawn]) -> _Drawn:
+        """Draw for one reader; a crowd that searches is refused before it holds up the others."""
+        if self._waiting >= _WAITING:
+            sentence = "Too many ask for pages of their own; ask again in a moment"
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "5"})
+        self._waiting += 1
+        try:
+            return await self._once.apart(draw)
+        finally:
+            self._waiting -= 1
+
     async def _gathered(self, view: View) -> Gathered:
         return await self._once.of(view, "gathered", lambda: Gathered(view, self._face.past))
+
+    def _missing(self, kind: str, name: str, gathered: Gathered, up: str, *, fresh: bool) -> _Drawn:
+        content = other_page(kind, name, gathered, up)
+        return self._draw(content, "No such subject", up, fresh=fresh, status=HTTPStatus.NOT_FOUND)
 
     def _lines(self, subject: Subject) -> tuple[Entry, ...]:
         past = self._face.past

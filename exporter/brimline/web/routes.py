@@ -41,21 +41,21 @@ def make_app(
     face: Face, config: WebConfig, connections: Connections, inbound: Inbound | None = None, desk: Desk | None = None
 ) -> web.Application:
     """Put the parts together under the route prefix."""
-    once = Once()
+    scrapes, drawing, telling = Once(), Once(), Once()  # apart: a disk that hangs under a page holds up no scrape
     prefix = _prefix(config)
     lifecycle = Lifecycle(face, reload_allowed=config.enable_lifecycle)
-    pages = Pages(face, once, telemetry_path=config.telemetry_path, prefix=prefix)
+    pages = Pages(face, drawing, telemetry_path=config.telemetry_path, prefix=prefix)
     door = Door(config, prefix)
     app = web.Application(middlewares=[_Edge(face, connections, door, prefix).middleware])
     app[DOOR] = door
     app.router.add_get(f"{prefix}/", pages.front)
     app.router.add_get(f"{prefix}/subject/{{kind}}/{{name:.+}}", pages.subject)
     app.router.add_get(f"{prefix}/assets/page.js", pages.script)
-    app.router.add_get(f"{prefix}{config.telemetry_path}", Exposition(face, once).get)
+    app.router.add_get(f"{prefix}{config.telemetry_path}", Exposition(face, scrapes).get)
     app.router.add_get(f"{prefix}/-/healthy", lifecycle.healthy)
     app.router.add_get(f"{prefix}/-/ready", lifecycle.ready)
     app.router.add_post(f"{prefix}/-/reload", lifecycle.reload)
-    api_routes.add(app, prefix, face, once, desk)
+    api_routes.add(app, prefix, face, telling, desk)
     if inbound is not None:
         app.router.add_post(f"{prefix}/api/v1/alertmanager", inbound.post)
     if prefix:
@@ -63,7 +63,8 @@ def make_app(
             app.router.add_get(path, _redirect(f"{prefix}/"))
 
     async def close(_: web.Application) -> None:
-        once.close()
+        for once in (scrapes, drawing, telling):
+            once.close()
 
     app.on_cleanup.append(close)
     return app
@@ -114,14 +115,16 @@ class _Edge:
             if refusal is not None:
                 return self._refusal(request, refusal.status, refusal.text, refusal.headers)
             return await answer(request)
+        except envelope.RefusedError as refusal:
+            return self._refusal(request, refusal.status, f"{refusal.sentence}.\n", refusal.headers)
         except web.HTTPMethodNotAllowed as refusal:
             allowed = ", ".join(sorted(refusal.allowed_methods))
             text = f"{request.method} is not possible here; use {allowed}.\n"
             return self._refusal(request, refusal.status, text, {"Allow": allowed})
-        except web.HTTPNotFound as refusal:
-            return self._refusal(request, refusal.status, "There is no such page; the front page links to all.\n")
         except web.HTTPException as refusal:
-            return self._refusal(request, refusal.status, f"{refusal.reason}.\n")
+            gone = refusal.status == HTTPStatus.NOT_FOUND
+            text = "There is no such page; the front page links to all.\n" if gone else f"{refusal.reason}.\n"
+            return self._refusal(request, refusal.status, text)
         except Exception:  # noqa: BLE001 - the HTTP edge: an answer and a count
             _log.exception("a request for %s failed", request.path)
             self._face.self_metrics.web_failed()

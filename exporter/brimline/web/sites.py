@@ -36,7 +36,14 @@ class Names:
         if headers.get("Sec-Fetch-Site", "none") not in {"same-origin", "none"}:
             return True
         origin = headers.get("Origin")
-        return origin is not None and urlsplit(origin).netloc.lower() not in {host.lower(), self._external} - {""}
+        return origin is not None and _place(origin) not in {host.lower(), self._external} - {""}
+
+
+def _place(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:  # a bracket without its other half
+        return ""
 
 
 def _name(host: str) -> str | None:

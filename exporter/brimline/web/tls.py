@@ -49,13 +49,13 @@ def context_of(config: TlsServerConfig) -> ssl.SSLContext:
         context.set_ecdh_curve(_CURVES[curve])
     try:
         context.load_cert_chain(config.cert_file, config.key_file, password=_nobody_types)
-    except (OSError, ssl.SSLError) as error:
+    except (OSError, ValueError) as error:
         where = f"{config.cert_file} and {config.key_file}"
         raise ConfigError([Problem(where, f"cannot be used as certificate and key: {_why(error)}")]) from None
     if config.client_ca is not None or config.client_ca_file is not None:
         try:
             context.load_verify_locations(cafile=config.client_ca_file, cadata=config.client_ca)
-        except (OSError, ssl.SSLError) as error:
+        except (OSError, ValueError, TypeError) as error:
             where = config.client_ca_file or "client_ca"
             raise ConfigError([Problem(where, f"holds no certificates: {_why(error)}")]) from None
     context.verify_mode = _CLIENTS[config.client_auth_type]
@@ -66,5 +66,5 @@ def _nobody_types() -> str:
     raise ssl.SSLError("the key is locked by a passphrase; save it without one")
 
 
-def _why(error: OSError) -> str:
-    return str(getattr(error, "reason", None) or error.strerror or error)
+def _why(error: Exception) -> str:
+    return str(getattr(error, "reason", None) or getattr(error, "strerror", None) or error)

@@ -179,7 +179,7 @@ def load(name: str, read: ReadFile) -> WebFile:
     """Read the file; raises ConfigError with every mistake. Paths in it begin at its own directory."""
     try:
         document = parse(read(name), name)
-        found = WebFile.model_validate(document.data or {})
+        found = WebFile.model_validate({} if document.data is None else document.data)
     except OSError as error:
         raise ConfigError([Problem(name, f"cannot be read: {error.strerror or error}")]) from None
     except UnicodeDecodeError:
