@@ -3,7 +3,7 @@
 VENV := .venv
 export PYTHON
 
-.PHONY: run test bench fuzz golden lock
+.PHONY: run test demo bench fuzz golden lock
 
 run:
 	@tools/install-packages run
@@ -14,6 +14,12 @@ test:
 	@tools/install-packages run test
 	@tools/make-venv requirements-test.txt
 	@exec $(VENV)/bin/python tests/suites.py $(if $(STRICT),--strict) $(SUITES)
+
+demo:
+	@tools/make-env
+	@if docker compose version >/dev/null 2>&1; then compose="docker compose"; else compose=docker-compose; fi; \
+	$$compose --profile demo up --detach --build
+	@echo "Brimline: http://127.0.0.1:12746  Grafana: http://127.0.0.1:3000 (admin, its password is in .env)"
 
 bench:
 	@tools/install-packages run test bench
