@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from brimline.cli.check import Result, body, status_line
+from brimline.cli.check_text import Result, body, status_line
 from brimline.cli.explanation import explanation
 from brimline.model import Alert, Diagnosis, Phase, Subject
 from brimline.rules.diagnosis import Facts, diagnose

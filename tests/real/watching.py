@@ -60,7 +60,7 @@ class Watching:
     def journal(self) -> list[Entry]:
         """Return its lines."""
         with closing(open_reading(self.sidecar.storage)) as connection:
-            return [line.entry for line in asking.lines(connection, 0)]
+            return [line.entry for line in asking.lines(connection, self.sidecar.storage, after=0)]
 
     def lines(self, kind: EntryKind, subject: str = "", **facts: object) -> list[Entry]:
         """Return the lines of one kind, of a subject, with these facts."""

@@ -8,6 +8,7 @@ from typing import Protocol
 import pytest
 from click.testing import CliRunner, Result
 
+from brimline.chain import chain_of
 from brimline.cli import explain as verb
 from brimline.config import Config
 from brimline.model import Diagnosis, Level, Phase, Subject
@@ -137,6 +138,18 @@ def test_the_binding_limit_may_be_an_ancestors_and_the_sibling_is_named(run: Run
     lines = run(scene, "whisper").stdout.splitlines()
     assert "700 MiB  680 MiB   20 MiB  binds  /docker" in lines
     assert "/docker fills first; container/hog holds most of that, 600 MiB" in lines
+
+
+@pytest.mark.parametrize(("own", "says"), [(19, False), (20, False), (21, True)])
+def test_who_fills_a_shared_limit_is_named_only_where_that_has_less_left_than_its_own(own: int, *, says: bool) -> None:
+    scene = weights().memory(container("hog"), 600 * MIB, GIB).memory(WHISPER, 62 * MIB, (62 + own) * MIB)
+    shared = Level("/docker", 700 * MIB, 690 * MIB, 680 * MIB)
+    scene.chains[WHISPER] = (Level("/docker/4f5e", (62 + own) * MIB, 62 * MIB, 62 * MIB), shared)
+    scene.chains[container("hog")] = (Level("/docker/77aa", None, 620 * MIB, 600 * MIB), shared)
+    measures = Measures(scene.view())
+    row = next(row for row in rows(measures) if row.subject == WHISPER)
+    said = "/docker fills first; container/hog holds most of that, 600 MiB"
+    assert chain_of(row, measures).filler == (said if says else "")
 
 
 def test_the_host_binds_where_it_is_smaller_than_the_limit(run: Run) -> None:

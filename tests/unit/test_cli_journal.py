@@ -70,7 +70,7 @@ def answering(directory: Path, answer: Callable[[Request], list[Entry]]) -> Iter
     def work() -> None:
         with closing(asking.opened(directory)) as connection:
             for _ in range(500):
-                for written in asking.lines(connection, 0):
+                for written in asking.lines(connection, directory, after=0):
                     if written.entry.kind is EntryKind.REQUESTED:
                         for entry in answer(told.request_of(written.entry)):
                             write(directory, entry)

@@ -25,6 +25,7 @@ from brimline.levels import LevelBook, Override
 from brimline.model import Kind, Phase, Subject
 from brimline.standing import State
 from fakes import container
+from unit.journals import change
 from unit.pasts import (
     HOUR,
     MIB,
@@ -335,3 +336,36 @@ def test_without_a_journal_there_is_a_sentence(tmp_path: Path) -> None:
     result = brimline(tmp_path / "none")
     assert result.exit_code == 1
     assert "there is no journal; write where it is with --storage.path" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "change_",
+    [
+        "UPDATE lines SET facts = '{'",
+        "UPDATE lines SET labels = '5'",
+        "UPDATE minutes SET data = x'0011'",
+        "UPDATE series SET kind = 'nothing'",
+    ],
+)
+@pytest.mark.parametrize("verb", [["report"], ["plot", "shop-web-1", "-o-"]])
+def test_what_is_damaged_in_the_journal_is_a_sentence(tmp_path: Path, verb: list[str], change_: str) -> None:
+    live(tmp_path, {WEB: saw}, 5)
+    write(tmp_path, [done(WEB, END - HOUR)])
+    change(tmp_path, change_)
+    result = CliRunner().invoke(commands(), [*verb, f"--storage.path={tmp_path}"], prog_name="brimline")
+    assert result.exit_code == 1
+    assert "a line or a sample is damaged; see brimline journal verify" in result.stderr
+
+
+@pytest.mark.parametrize("bug", [ValueError, KeyError, TypeError])
+def test_a_bug_of_ours_is_not_called_damage_of_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bug: type[Exception]
+) -> None:
+    def broken(*_: object) -> Report:
+        raise bug("ours")
+
+    live(tmp_path, {WEB: saw}, 5)
+    for verb, what in ((["report"], "report.put_together"), (["plot", "shop-web-1", "-o-"], "plot.find")):
+        monkeypatch.setattr(f"brimline.cli.{what}", broken)
+        result = CliRunner().invoke(commands(), [*verb, f"--storage.path={tmp_path}"], prog_name="brimline")
+        assert isinstance(result.exception, bug)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from pathlib import Path
 
@@ -127,6 +128,33 @@ def test_a_sample_that_is_damaged_is_a_sentence_too(tmp_path: Path) -> None:
     found = status(tmp_path)
     assert "a line or a sample is damaged; see brimline journal verify" in found.stdout
     assert found.exit_code == 3
+
+
+MOMENTS = (0.0, -1.0, -1e13, 9.2e9, 1e15, 1e300, -1e300, END + 3e9, math.inf, -math.inf, "abc")
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize(
+    "where",
+    ["lines SET wall = ?", "lines SET mono = ?", "alerts SET since = ?", "lines SET wall = ? WHERE kind = 'note'"],
+)
+def test_a_moment_by_a_clock_gone_wild_breaks_no_verb(tmp_path: Path, where: str, moment: float | str) -> None:
+    lived(tmp_path)
+    change(tmp_path, f"UPDATE {where}", (moment,))
+    for verb in (["status"], ["report", "--since=7d"], ["journal", "--since=9000d"], ["plot", WEB.name, "-o-"]):
+        result = CliRunner().invoke(commands(), [*verb, f"--storage.path={tmp_path}"], prog_name="brimline")
+        assert isinstance(result.exception, SystemExit | None), result.exception
+    data = json.loads(status(tmp_path, "--json").stdout, parse_constant=pytest.fail)  # no Infinity, which is no JSON
+    assert data["journal"]["readable"] or "damaged" in data["journal"]["error"]
+
+
+@pytest.mark.parametrize("moment", [math.inf, "abc"])
+def test_a_pause_beside_a_line_of_no_moment_is_a_sentence(tmp_path: Path, moment: float | str) -> None:
+    lived(tmp_path)
+    change(tmp_path, "UPDATE lines SET mono = ?", (moment,))
+    result = CliRunner().invoke(commands(), ["pause", f"--storage.path={tmp_path}"], prog_name="brimline")
+    assert "a line or a sample is damaged; see brimline journal verify" in result.stderr
+    assert result.exit_code == 1
 
 
 def test_json_holds_the_same(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from brimline.cli import commands, watch, watching
+from brimline.cli import check_text, commands, watch, watching
 from brimline.cli import top as verb
 from brimline.cli.top_rows import Order, Screen, Trends, chosen, lines, moved, summary
 from brimline.cli.top_screen import Top, bar
@@ -30,18 +30,19 @@ from unit.cli_views import GIB, MIB, Scene, alert, cgroup, container, down, grou
 
 WHISPER, API, BOT = container("shop-whisper-1", "shop", "whisper"), container("api"), group("bot")
 TIME = "2023-11-14 22:13:20"
+UNMEASURED = "latency, worker restarts not measured yet"
 
 
-def scene(whisper: float = 0.9) -> Scene:
+def scene(whisper: float = 0.9, cpu: float = 100.0) -> Scene:
     return (
         Scene(
             alerts=(alert(WHISPER, phase=Phase.FIRING), alert(API, "MemoryOdd", "warning", phase=Phase.PENDING)),
             diagnoses={API: Diagnosis("leaking", "Its floor keeps rising.")},
             down=(down("docker", "no answer"),),
         )
-        .memory(WHISPER, whisper * GIB, GIB)
+        .memory(WHISPER, whisper * GIB, GIB, cpu_seconds_total=cpu)
         .memory(API, 100 * MIB, GIB, memory_time_to_limit_seconds=600)
-        .memory(BOT, 3 * MIB, 8 * GIB, limited=0, memory_rss_bytes=3 * MIB)
+        .memory(BOT, 3 * MIB, 8 * GIB, limited=0, memory_rss_bytes=3 * MIB, cpu_seconds_total=7.0)
     )
 
 
@@ -51,7 +52,7 @@ def at(view: View, seconds: float) -> View:
 
 
 def readings() -> list[View]:
-    return [scene(0.5).view(), at(scene(0.9).view(), 60)]
+    return [scene(0.5).view(), at(scene(0.9, cpu=190.0).view(), 60)]
 
 
 @pytest.fixture(autouse=True)
@@ -243,11 +244,44 @@ def test_watching_off_a_terminal_is_a_line_a_subject(brimline: Callable[..., Res
     result = brimline("check", "--watch")
     assert result.stdout.splitlines()[4:] == [
         f"{TIME}  unknown   source docker failed: no answer",
-        f"{TIME}  critical   90.0 %  container/shop-whisper-1  922 MiB of 1 GiB  MemoryHigh firing",
-        f"{TIME}  normal      9.8 %  container/api  100 MiB of 1 GiB  MemoryOdd pending  leaking",
-        f"{TIME}  normal      0.0 %  process/bot  3 MiB, no limit",
+        (
+            f"{TIME}  critical   90.0 %  container/shop-whisper-1  922 MiB of 1 GiB  CPU 1.50 cores  {UNMEASURED}"
+            "  MemoryHigh firing"
+        ),
+        f"{TIME}  normal      9.8 %  container/api  100 MiB of 1 GiB  CPU, {UNMEASURED}  MemoryOdd pending  leaking",
+        f"{TIME}  normal      0.0 %  process/bot  3 MiB, no limit  CPU 0.00 cores  {UNMEASURED}",
     ]
     assert result.exit_code == 2
+
+
+def test_cores_are_what_a_counter_rose_between_two_looks() -> None:
+    cores = watch.Cores()
+
+    def look(mono: float, **seconds: float) -> dict[str, float]:
+        seen = Scene()
+        for name, value in seconds.items():
+            seen.memory(container(name), 1, 2, cpu_seconds_total=value)
+        return {subject.name: used for subject, used in cores.look(Measures(seen.view()), mono).items()}
+
+    assert look(1000.0, a=5.0, b=50.0) == {}
+    assert look(1010.0, a=9.0, b=50.0, c=1.0) == {"a": 0.4, "b": 0.0}
+    assert look(1012.0, a=1.0, b=54.0, c=1.5) == {"b": 2.0, "c": 0.25}  # a began anew
+    assert look(1012.0, a=1.0, b=54.0, c=1.5) == {}
+
+
+def test_a_screen_of_watching_has_a_column_for_cores() -> None:
+    first, second = (check_text.Result(view, ()) for view in readings())
+    cores = watch.Cores()
+    early = check_text.body(first, 80, colour=False, cores=cores.look(first.measures, 0.0))
+    assert early[5] == "CPU, latency, worker restarts: not measured yet"
+    late = check_text.body(second, 80, colour=False, cores=cores.look(second.measures, 60.0))
+    assert late[1:6] == [
+        "STATE      RATIO     USED     LIMIT  CORES  KIND       NAME",
+        "critical  90.0 %  922 MiB     1 GiB   1.50  container  shop-whisper-1",
+        "normal     9.8 %  100 MiB     1 GiB      -  container  api",
+        "normal     0.0 %    3 MiB  no limit   0.00  process    bot",
+        "latency, worker restarts: not measured yet",
+    ]
 
 
 def test_watching_what_is_not_there_is_unknown(brimline: Callable[..., Result]) -> None:
@@ -259,6 +293,9 @@ def test_watching_what_is_not_there_is_unknown(brimline: Callable[..., Result]) 
 def test_watching_in_json_is_an_object_a_line(brimline: Callable[..., Result]) -> None:
     first, second = map(json.loads, brimline("check", "--watch", "--json").stdout.splitlines())
     assert (first["state"], second["state"]) == ("unknown", "critical")
+    assert [subject["cpu_cores"] for subject in first["subjects"]] == [None] * 3
+    assert [subject["cpu_cores"] for subject in second["subjects"]] == [1.5, None, 0.0]
+    assert {(s["latency_seconds"], s["worker_restarts"]) for s in second["subjects"]} == {(None, None)}
 
 
 def test_watch_and_oom_are_two_things(brimline: Callable[..., Result]) -> None:
@@ -318,6 +355,6 @@ def test_every_interval_is_one_reading(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_cgroups_are_lines_too() -> None:
     view = Scene().memory(cgroup("system.slice/a.service"), GIB, 2 * GIB).view()
-    assert list(watch.lines_of(rows(Measures(view)), Measures(view), [])) == [
-        f"{TIME}  normal     50.0 %  cgroup/system.slice/a.service  1 GiB of 2 GiB"
+    assert list(watch.lines_of(rows(Measures(view)), Measures(view), [], {})) == [
+        f"{TIME}  normal     50.0 %  cgroup/system.slice/a.service  1 GiB of 2 GiB  CPU, {UNMEASURED}"
     ]

@@ -19,7 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 import hostile
 from brimline import engine, logs
 from brimline.cli import check as check_verb
-from brimline.cli import commands
+from brimline.cli import check_text, commands
 from brimline.cli.explanation import explanation
 from brimline.cli.watch import lines_of
 from brimline.config import Config
@@ -162,7 +162,7 @@ PERFDATA = re.compile(r"'(?:[^']|'')*'=\d+\.\d%;80;85;0;100")  # nagios-plugins.
 def test_a_check_is_one_line_of_words_and_perfdata_that_can_be_read() -> None:
     for text in hostile.TEXTS:
         scene, _ = bad_scene(text)
-        line = check_verb.status_line(check_verb.Result(scene.view(), (), ()), perfdata=True)
+        line = check_text.status_line(check_text.Result(scene.view(), (), ()), perfdata=True)
         words, bar, perfdata = line.partition(" | ")
         assert bar, text
         assert "|" not in words, text
@@ -201,7 +201,7 @@ def test_explain_and_the_lines_of_watch_neither() -> None:
         for row in rows(measures):
             told = "\n".join(explanation(row, measures, 100, colour=False))
             assert obeyed(told) == [], text
-        for line in lines_of(rows(measures), measures, []):
+        for line in lines_of(rows(measures), measures, [], {}):
             assert obeyed(line) == [], text
             assert len(line.splitlines()) == 1
 
@@ -243,6 +243,6 @@ class _Counting:
 
 def test_what_an_engine_answers_is_cleaned_too() -> None:
     for text in hostile.TEXTS:
-        told = _message(json.dumps({"message": text}).encode())
+        told = _message(500, json.dumps({"message": text}).encode())
         assert obeyed(told) == []
         assert "\n" not in told

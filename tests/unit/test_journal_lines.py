@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,7 +12,10 @@ import pytest
 
 from brimline.deeds import Entry, EntryKind
 from brimline.errors import JournalError
+from brimline.journal.appending import append
+from brimline.journal.file import NAME
 from brimline.journal.lines import Wanted, read
+from brimline.journal.reading import open_reading
 from brimline.model import Kind, Subject
 from fakes import FakeClock, container
 from unit.journals import change, note, opened, until
@@ -100,3 +105,45 @@ def test_what_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "journal.sqlite").write_bytes(b"no database" * 100)
     with pytest.raises(JournalError, match=r"journal\.sqlite"):
         read(tmp_path, Wanted())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        (Wanted(limit=12), 12),
+        (Wanted(limit=500, kinds=(EntryKind.OUTCOME, EntryKind.OBSERVED), since=3940.0), 30),
+        (Wanted(limit=40, subject_kind=Kind.CGROUP, name=UNIT.name), 0),
+        (Wanted(limit=40, subject_kind=Kind.CONTAINER, name="web"), 40),
+        (Wanted(limit=40, kinds=(EntryKind.REFUSED,)), 40),
+        (Wanted(limit=40, name="nobody"), 0),
+    ],
+)
+def test_what_the_pages_ask_does_not_walk_through_the_whole_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wanted: Wanted, found: int
+) -> None:
+    clock = FakeClock()
+    clock.wall = 0.0
+    with opened(tmp_path, clock):
+        pass
+    with closing(sqlite3.connect(tmp_path / NAME, isolation_level=None)) as connection:
+        connection.execute("BEGIN")
+        for number in range(4000):
+            kind = EntryKind.REFUSED if number % 2 else EntryKind.OUTCOME
+            entry = note(clock, str(number), kind, subject=container(f"web{number % 5 or ''}", "c1"), action="restart")
+            append(connection, replace(entry, at=clock.pass_(1)), "boot")
+        connection.execute("COMMIT")
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    def counted(directory: Path) -> sqlite3.Connection:
+        connection = open_reading(directory)
+        connection.set_progress_handler(step, 100)
+        return connection
+
+    monkeypatch.setattr("brimline.journal.lines.open_reading", counted)
+    assert len(read(tmp_path, wanted)) == found
+    assert steps < 80  # hundreds of SQLite's instructions: to walk through all takes some 400

@@ -179,7 +179,7 @@ def newer(directory: Path) -> str:
     with opened(directory, FakeClock()):
         pass
     change(directory, "PRAGMA user_version = 99")
-    return "a newer Brimline wrote it (schema 99, this one knows 1)"
+    return "a newer Brimline wrote it (schema 99, this one knows 2)"
 
 
 def foreign(directory: Path) -> str:

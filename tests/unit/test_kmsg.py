@@ -105,6 +105,11 @@ def test_reports_do_not_mix() -> None:
     ]
 
 
+def test_a_host_without_memory_has_no_limit_though_the_log_lost_where_its_report_begins() -> None:
+    torn = "\n".join([*V6_2.splitlines()[:2], *GLOBAL.splitlines()[1:]])
+    assert [(kill.pid, kill.bound, kill.limit) for kill in found(torn)] == [(9, Bound.HOST, None)]
+
+
 def test_the_last_line_alone_still_tells_who_and_why() -> None:
     (kill,) = found(V6_2.splitlines()[-1])
     assert (kill.pid, kill.bound, kill.limited, kill.limit) == (1234, Bound.CGROUP, "", None)

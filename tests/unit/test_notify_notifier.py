@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -548,3 +549,14 @@ def test_a_disk_that_hangs_keeps_nothing_from_alertmanager_nor_from_a_webhook() 
         await scene.client.close()
 
     asyncio.run(body())
+
+
+def test_without_anybody_to_tell_it_wakes_for_a_tick_only() -> None:
+    async def check() -> None:
+        scene = Scene()
+        assert await scene.notifier.flush() == 1.0
+        scene.notifier.use(NotifyOptions(), interval=5.0)
+        assert await scene.notifier.flush() == math.inf
+        await scene.client.close()
+
+    run(check)

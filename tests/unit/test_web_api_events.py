@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 from aiohttp import ClientSession
@@ -99,6 +99,22 @@ def test_a_crowd_of_listeners_is_bounded_and_a_place_comes_free(monkeypatch: pyt
             async with asyncio.timeout(20):  # those that left are noticed at a tick
                 while (await _status(base)) != 200:
                     there.tick()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("places", "streams"), [(8, 2), (11, 2), (12, 3), (512, events.STREAMS)])
+def test_streams_take_no_more_than_a_quarter_of_all_places(places: int, streams: int) -> None:
+    async def run() -> None:
+        async with AsyncExitStack() as stack:
+            running = await stack.enter_async_context(served(face(), patience=Patience(connections=places)))
+            base = running.addresses[0]
+            for _ in range(streams):
+                await (await stack.enter_async_context(listening(base)))()
+            ask = await stack.enter_async_context(asking(running))
+            refused = await error(await ask("/api/v1/events"), 503, "unavailable")
+            assert refused.startswith(f"{streams} streams of events are open")
+            assert (await ask("/health/shop-api-1")).status == 200
 
     asyncio.run(run())
 

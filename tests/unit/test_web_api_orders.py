@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
-from brimline.deeds import EntryKind, Request, Verdict
+from brimline.deeds import EntryKind, Pause, Request, Verdict
 from brimline.journal import told
 from brimline.policy.pauses import pause_of
 from brimline.web.api_orders import caller
@@ -198,6 +198,43 @@ def test_the_caller_is_who_was_proved_to_be_there(user: str | None, said: str) -
     if user is not None:
         request[USER] = user
     assert caller(request) == said
+
+
+@pytest.mark.parametrize(
+    ("glob", "sentence"),
+    [
+        (
+            "shop/*",
+            (
+                'shop-api-1 stays paused: cli ada paused "shop/*", until "brimline resume". '
+                "On the command line this ends that: brimline resume 'shop/*'"
+            ),
+        ),
+        (
+            "",
+            (
+                'shop-api-1 stays paused: cli ada paused everything, until "brimline resume". '
+                "On the command line this ends that, and every other pause: brimline resume"
+            ),
+        ),
+    ],
+)
+def test_a_resume_of_one_while_more_is_paused_is_refused_with_what_ends_that(glob: str, sentence: str) -> None:
+    desk, there = FakeDesk(), face()
+    own, wider = Pause(API.name, 1.0, None, "api ada"), Pause(glob, 1.0, None, "cli ada")
+
+    async def check(ask: Ask) -> None:
+        path = f"/api/v1/targets/container/{API.name}/resume"
+        there.tick(pauses=(own, wider))
+        for query in ("", "?dry_run=true"):
+            assert await error(await ask(path + query, "POST"), 409, "conflict") == sentence
+        assert desk.noted == []
+        over = replace(wider, since=desk.clock.mono - 60, seconds=60)
+        there.tick(pauses=(own, over, Pause("other", 1.0, None, "cli ada")))
+        await data(await ask(path, "POST"), 202)
+        assert [entry.facts["glob"] for entry in desk.noted] == [API.name]
+
+    browse(check, there, desk.desk())
 
 
 def test_a_pause_of_a_name_with_brackets_is_of_that_very_name() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from dataclasses import replace
 from urllib.parse import quote
 
@@ -16,6 +17,9 @@ from brimline.deeds import Entry, EntryKind
 from brimline.model import Diagnosis, Kind, Now, Phase, Subject
 from brimline.rules.terms import RuleSet
 from brimline.view import View
+from brimline.web import api
+from brimline.web.api_answers import Targets
+from brimline.web.api_queries import TargetsQuery
 from brimline.web.api_views import Shown
 from unit.api_scene import API, BOT, IDLE, LOST, OTHER, UNIT, YOUNG, face, restarting
 from unit.cli_views import GIB, MIB, Scene, alert, container
@@ -424,6 +428,34 @@ def test_a_page_of_targets_is_made_once_a_tick(monkeypatch: pytest.MonkeyPatch) 
 
     there = face()
     browse(check, there)
+
+
+def test_a_crowd_that_searches_is_refused_before_it_holds_up_a_health_check(monkeypatch: pytest.MonkeyPatch) -> None:
+    free, chosen = threading.Event(), Shown.chosen
+
+    def slow(shown: Shown, query: TargetsQuery) -> Targets:
+        free.wait(20)
+        return chosen(shown, query)
+
+    monkeypatch.setattr(Shown, "chosen", slow)
+    monkeypatch.setattr(api, "_SEARCHES", 3)
+
+    async def check(ask: Ask) -> None:
+        first = [asyncio.create_task(ask("/api/v1/targets?name=shop*")) for _ in range(5)]
+        try:
+            refusals, waiting = await asyncio.wait(first, timeout=0.5)
+            assert [one.result().status for one in refusals] == [503] * 2
+            health = [asyncio.create_task(ask("/health/shop-api-1")) for _ in range(20)]
+            for path in ("targets?name=x", "targets/container/nobody", "rules"):
+                refused = await ask(f"/api/v1/{path}")
+                assert "too many ask for answers of their own" in await error(refused, 503, "unavailable")
+                assert refused.headers["Retry-After"] == "5"
+        finally:
+            free.set()
+        assert {(await one).status for one in (*waiting, *health)} == {200}
+        assert (await ask("/api/v1/targets?name=x")).status == 200
+
+    browse(check, face())
 
 
 def test_the_group_is_told_by_its_pss() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,9 @@ from hypothesis import HealthCheck, settings
 from unit.api_scene import face, restarting
 from unit.web_faces import FakeDesk, served
 
-EXAMPLES = 100  # of each operation with parameters, beside its boundaries
+EXAMPLES = 600  # of each operation with parameters, beside its boundaries
+ENOUGH = 5000
+asked: Counter[str] = Counter()  # requests, by operation
 DOCUMENT = Path(__file__).parents[2] / "docs" / "openapi.json"
 schema = schemathesis.openapi.from_path(DOCUMENT).exclude(operation_id=["events"])  # which has no end
 
@@ -43,5 +46,13 @@ def base() -> Iterator[str]:
 @schema.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_every_request_gets_an_answer_of_the_document(case: schemathesis.Case, base: str) -> None:
+    asked[case.operation.label] += 1
     response = case.call_and_validate(base_url=base)
     assert response.status_code < 500
+
+
+def test_these_were_requests_enough() -> None:
+    every = {operation.ok().label for operation in schema.get_all_operations()}
+    if asked.keys() != every:
+        pytest.skip("not every operation was asked")
+    assert asked.total() >= ENOUGH, asked

@@ -66,6 +66,22 @@ def test_what_is_stopped_or_unknown_is_said_and_does_not_fail(name: str, status:
     browse(check, face())
 
 
+def test_what_cannot_be_read_any_more_fails_for_as_long_as_its_alert_fires() -> None:
+    unread = replace(restarting(subject=LOST), known=False)
+    there = face(unread)
+
+    async def check(ask: Ask) -> None:
+        answer = await ask(f"/health/{LOST.name}")
+        found = await answer.json()
+        assert (answer.status, found["status"]) == (503, "failing")
+        assert found["sentence"] == "lost: failing; InferenceMemoryCritical fires and asks for a restart"
+        there.tick(alerts=())
+        answer = await ask(f"/health/{LOST.name}")
+        assert (answer.status, (await answer.json())["status"]) == (200, "unknown")
+
+    browse(check, there)
+
+
 @pytest.mark.parametrize(
     ("name", "targets"),
     [

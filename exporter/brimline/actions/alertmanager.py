@@ -76,6 +76,11 @@ class Alertmanagers:
         self.use(addresses, interval=interval, external_url=external_url)
 
     @property
+    def listed(self) -> bool:
+        """Tell whether there is one."""
+        return bool(self._peers)
+
+    @property
     def errors(self) -> Mapping[str, str]:
         """Return what is wrong with which of them."""
         return {f"{peer.address}": peer.error for peer in self._peers.values() if peer.error}

@@ -123,7 +123,7 @@ class Notifier:
         self._tell(messages.concluded(decision, outcome, fate, self._alert_of(decision)))
 
     async def flush(self) -> float:
-        """Queue and post what is due; return in how many seconds there is more."""
+        """Queue and post what is due; return in how many seconds there is more: without anybody to tell never."""
         now = self._clock.now()
         self.alertmanagers.post(now)  # first: they depend on no disk
         for line in list(self._lines.values()):
@@ -134,7 +134,8 @@ class Notifier:
             if line.unsaid:
                 self._told.save(line.unsaid)
                 line.unsaid = {}
-        return min([_LOOK_EVERY, *(line.rest(now.mono) for line in self._lines.values())])
+        rests = [line.rest(now.mono) for line in self._lines.values()]
+        return min([_LOOK_EVERY, *rests]) if rests or self.alertmanagers.listed else math.inf
 
     async def run(self) -> None:
         """Tell until cancelled."""
@@ -142,7 +143,7 @@ class Notifier:
             self._woken.clear()
             rest = await self.flush()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rest):
+                async with asyncio.timeout(rest if math.isfinite(rest) else None):
                     await self._woken.wait()
 
     def _follow(self, now: Now, transitions: Sequence[Transition]) -> None:

@@ -28,7 +28,7 @@ from brimline.model import Now
 from brimline.procfs import Procfs
 from brimline.units import parse_duration
 
-DAMAGED: Final = (ValueError, KeyError, zlib.error)  # what a line or a sample raises that was not written so
+DAMAGED: Final = (ValueError, TypeError, KeyError, zlib.error)  # what a line or a sample raises that was not written so
 _PORTION: Final = 1000  # lines read at once, so that no slow terminal keeps the file from being tidied
 _PAUSES: Final = f"{SELECT} WHERE kind IN ('paused', 'resumed') ORDER BY seq"
 _LINES: Final = f"{SELECT} WHERE seq > ? AND wall >= ? ORDER BY seq LIMIT {_PORTION}"
@@ -84,10 +84,15 @@ def opened(where: Path) -> sqlite3.Connection:
         raise click.ClickException(str(error)) from None
 
 
-def lines(connection: sqlite3.Connection, after: int, since: float = 0.0) -> Iterator[Line]:
+def lines(connection: sqlite3.Connection, where: Path, *, after: int, since: float = 0.0) -> Iterator[Line]:
     """Yield the lines behind that number, a portion at a time."""
     while rows := connection.execute(_LINES, (after, since)).fetchall():
-        yield from map(line, rows)
+        for row in rows:
+            try:
+                written = line(row)
+            except DAMAGED:
+                raise click.ClickException(damaged(where)) from None
+            yield written
         after = int(rows[-1][0])
 
 
@@ -95,8 +100,12 @@ def paused(where: Path) -> tuple[Pause, ...]:
     """Return the pauses in force."""
     pauses = Pauses()
     with closing(opened(where)) as connection:
-        for row in connection.execute(_PAUSES).fetchall():
+        rows = connection.execute(_PAUSES).fetchall()
+    try:
+        for row in rows:
             pauses.take(line(row))
+    except DAMAGED:
+        raise click.ClickException(damaged(where)) from None
     return pauses.in_force(now(), Procfs().boot_id())
 
 

@@ -83,8 +83,6 @@ def journal(  # noqa: PLR0913 - its flags
         pass
     except sqlite3.Error as error:
         raise click.ClickException(f"{where / NAME}: {error}; try brimline journal verify") from None
-    except asking.DAMAGED:
-        raise click.ClickException(asking.damaged(where)) from None
     finally:
         tail.close()
 
@@ -118,7 +116,7 @@ class Tail:
     def tell(self, since: float, wanted: Callable[[Line], bool], show: Callable[[Entry], str]) -> None:
         """Print the lines since the last call that are not older than a moment."""
         last = self._connection.execute("SELECT coalesce(max(seq), 0) FROM lines").fetchone()[0]
-        for written in asking.lines(self._connection, self._last, since):
+        for written in asking.lines(self._connection, self._where, after=self._last, since=since):
             last = max(last, written.entry.seq)
             if wanted(written):
                 click.echo(show(written.entry))

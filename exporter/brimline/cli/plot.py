@@ -15,9 +15,8 @@ from brimline.cli.explain import find
 from brimline.cli.flags import config_flags, loaded
 from brimline.cli.plot_svg import Mark, Plot, draw
 from brimline.cli.report_facts import report
-from brimline.cli.report_past import entries, judged, reading, terms
+from brimline.cli.report_past import entries, reading, samples, subjects, terms
 from brimline.deeds import Entry, EntryKind
-from brimline.journal import history
 from brimline.loading import Value
 from brimline.model import Subject
 from brimline.standing import qualified
@@ -46,13 +45,13 @@ def plot(name: str, back: float | None, output: str | None, flags: Mapping[str, 
     until = asking.now().wall
     since = until - (_DAY if back is None else back)
     with reading(Path(found.config.storage.path)) as reader:
-        subject = find(history.subjects(reader), name)
-        samples = judged(subject, history.read(reader, subject, since, until))
+        subject = find(subjects(reader), name)
+        seen = samples(reader, subject, since, until)
         told = [entry for entry in entries(reader, since, until) if _is_of(entry, subject)]
-    made = report([(subject, samples)], told, (since, until), terms(found))
+    made = report([(subject, seen)], told, (since, until), terms(found))
     picture = Plot(
         title=f"{qualified(subject)}, used memory",
-        samples=samples,
+        samples=seen,
         began=since,
         ended=until,
         levels=made.standings[0].levels if made.standings else made.levels,

@@ -42,32 +42,55 @@ def reading(where: Path) -> Iterator[Reader]:
     reader = Reader(where, lambda: 1)
     try:
         yield reader
-    except (JournalError, OSError) as error:
+    except JournalError as error:
         raise click.ClickException(str(error)) from None
-    except asking.DAMAGED:
-        raise click.ClickException(asking.damaged(where)) from None
     finally:
         reader.close()
 
 
+@contextmanager
+def _understood(reader: Reader) -> Iterator[None]:
+    """Call damaged what cannot be understood of what was read; nothing is worked out in the block."""
+    try:
+        yield
+    except asking.DAMAGED:
+        raise JournalError(asking.damaged(reader.directory)) from None
+
+
 def entries(reader: Reader, since: float, until: float) -> Sequence[Entry]:
     """Return what was decided, done and told of, oldest first; what prune wrote anew says nothing new."""
-    found = [line(row).entry for row in reader.rows(_TOLD, (since, until))]
+    with _understood(reader):
+        found = [line(row).entry for row in reader.rows(_TOLD, (since, until))]
     return [entry for entry in found if CARRIED not in entry.facts]
+
+
+def subjects(reader: Reader) -> tuple[Subject, ...]:
+    """Return everybody of whom there are samples."""
+    with _understood(reader):
+        return history.subjects(reader)
+
+
+def samples(reader: Reader, subject: Subject, since: float, until: float) -> tuple[Sample, ...]:
+    """Return one subject's samples."""
+    with _understood(reader):
+        return judged(subject, history.read(reader, subject, since, until))
 
 
 def pasts(reader: Reader, since: float, until: float) -> Iterator[tuple[Subject, tuple[Sample, ...]]]:
     """Yield everybody's samples, one subject at a time; the minutes, which all share, are unpacked once."""
     rows = reader.rows(_MINUTES, (ceil(since / _SECONDS), ceil(until / _SECONDS)))
     fresh: defaultdict[int, list[Sample]] = defaultdict(list)
-    for minute, data in rows:
-        ids, *fields = unpack(data, FIELDS + 1)
-        for place, series in enumerate(ids):
-            fresh[series].append(history.sample(minute * _SECONDS, _SECONDS, [field[place] for field in fields]))
+    with _understood(reader):
+        for minute, data in rows:
+            ids, *fields = unpack(data, FIELDS + 1)
+            for place, series in enumerate(ids):
+                fresh[series].append(history.sample(minute * _SECONDS, _SECONDS, [field[place] for field in fields]))
     edge = rows[0][0] * _SECONDS if rows else until
     for series, kind, name, labels in reader.rows("SELECT id, kind, name, labels FROM series"):
-        subject = Subject(Kind(kind), name, labels_of(labels), "")
-        yield subject, judged(subject, (*history.read(reader, subject, since, edge), *fresh.pop(series, ())))
+        with _understood(reader):
+            subject = Subject(Kind(kind), name, labels_of(labels), "")
+            older = history.read(reader, subject, since, edge)
+        yield subject, judged(subject, (*older, *fresh.pop(series, ())))
 
 
 def judged(subject: Subject, samples: Sequence[Sample]) -> tuple[Sample, ...]:

@@ -30,14 +30,14 @@ _ANSWERS: Final = frozenset({EntryKind.INTENT, EntryKind.REFUSED, EntryKind.NOTE
 class Conversation:
     """The lines that follow a request, as far as they are about it."""
 
-    def __init__(self, connection: sqlite3.Connection, request_id: str, seq: int) -> None:
-        self._connection, self._id, self._seq = connection, request_id, seq
+    def __init__(self, connection: sqlite3.Connection, where: Path, *, request_id: str, seq: int) -> None:
+        self._connection, self._where, self._id, self._seq = connection, where, request_id, seq
         self.answer: Entry | None = None
         self.outcome: Entry | None = None
 
     def look(self) -> None:
         """Take in what was written since the last look."""
-        for written in asking.lines(self._connection, self._seq):
+        for written in asking.lines(self._connection, self._where, after=self._seq):
             entry = written.entry
             self._seq = entry.seq
             if entry.kind in _ANSWERS and entry.facts.get("episode") == self._id:
@@ -76,7 +76,7 @@ def restart(ctx: click.Context, name: str, flags: Mapping[str, Value]) -> None:
     seq = asking.write(where, told.requested(request, at))
     with closing(asking.opened(where)) as connection:
         try:
-            ctx.exit(_follow(Conversation(connection, request_id, seq), where, dry_run=dry_run))
+            ctx.exit(_follow(Conversation(connection, where, request_id=request_id, seq=seq), where, dry_run=dry_run))
         except KeyboardInterrupt:
             click.echo('not waited for any longer; "brimline journal --follow" tells what becomes of it', err=True)
             ctx.exit(_INTERRUPTED)

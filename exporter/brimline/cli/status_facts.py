@@ -17,7 +17,7 @@ from brimline.journal.packing import FIELDS, unpack
 from brimline.journal.past import OPEN
 from brimline.journal.pauses import Pauses
 from brimline.journal.reading import Reader
-from brimline.journal.rows import SELECT, line
+from brimline.journal.rows import SELECT, line, moment
 from brimline.model import Kind, Now
 from brimline.procfs import Procfs
 
@@ -81,12 +81,12 @@ def _read(reader: Reader, where: Path, now: Now, *, runs: bool, pid: int | None)
         pauses.take(line(row))
     lines, last = reader.rows("SELECT count(*), max(wall) FROM lines")[0]
     minute, measured = _measured(reader)
-    moments = [moment for moment in (last, minute) if moment is not None]
+    moments = [moment(at) for at in (last, minute) if at is not None]
     started = reader.rows(_NOTED, (told.STARTED,))
     return Status(
         runs,
         pid,
-        started=started[0][0] if started else None,
+        started=moment(started[0][0]) if started else None,
         lines=lines,
         size=sum(path.stat().st_size for path in where.glob(f"{NAME}*") if ".corrupt-" not in path.name),
         written=max(moments, default=None),
@@ -115,7 +115,7 @@ def _measured(reader: Reader) -> tuple[float | None, tuple[tuple[Kind, int], ...
 
 def _firing(rule: str, kind: str, name: str, since: float | None) -> Firing:
     alert, _, labels = rule.partition("/")[2].partition("{")
-    return Firing(alert, labels.removesuffix("}"), Kind(kind), name, since or 0.0)
+    return Firing(alert, labels.removesuffix("}"), Kind(kind), name, moment(since or 0.0))
 
 
 def _pid(where: Path) -> int | None:

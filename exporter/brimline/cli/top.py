@@ -10,7 +10,7 @@ from typing import Final
 import click
 
 from brimline.cli import asking, table
-from brimline.cli.check import COLOUR
+from brimline.cli.check_text import COLOUR
 from brimline.cli.flags import config_flags, loaded
 from brimline.cli.table import Cell, Heading
 from brimline.cli.top_rows import Line, Order, Screen, Trends, chosen, firing, lines, moved, summary

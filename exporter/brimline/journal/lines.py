@@ -52,7 +52,9 @@ def _terms(wanted: Wanted) -> Iterator[tuple[str, tuple[object, ...]]]:
     if wanted.before is not None:
         yield "seq < ?", (wanted.before,)
     if wanted.kinds:
-        yield f"kind IN ({', '.join('?' * len(wanted.kinds))})", tuple(map(str, wanted.kinds))
+        # Without a moment the plus keeps SQLite from the index by kind: it would sort all that was ever written of it.
+        kind = "kind" if wanted.since is not None else "+kind"
+        yield f"{kind} IN ({', '.join('?' * len(wanted.kinds))})", tuple(map(str, wanted.kinds))
     if wanted.subject_kind is not None:
         yield "subject_kind = ?", (str(wanted.subject_kind),)
     if wanted.name is not None:

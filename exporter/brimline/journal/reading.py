@@ -57,6 +57,11 @@ class Reader:
         self._of = 0
         self._version = -1
 
+    @property
+    def directory(self) -> Path:
+        """Return where the journal is."""
+        return self._directory
+
     def changed(self) -> bool:
         """Tell whether anybody wrote since the last call; costs a look into shared memory."""
         connection = self._connected()

@@ -72,6 +72,7 @@ def columns(entry: Entry, boot: str) -> Row:
 def line(row: Sequence[Any]) -> Line:
     """Return the line of a row of SELECT; raises ValueError or TypeError where it cannot be read."""
     seq, wall, boot, mono, kind, subject_kind, name, labels, uid, action, decision_id, text, facts, *_ = row
+    wall, mono = moment(wall), moment(mono)
     subject = None if subject_kind is None else Subject(Kind(subject_kind), name, labels_of(labels), uid)
     entry = Entry(EntryKind(kind), Now(wall, mono), text, subject, action, decision_id, dict(json.loads(facts)), seq)
     return Line(entry, boot)
@@ -84,6 +85,13 @@ def lines(rows: Iterable[Sequence[Any]]) -> list[Line]:
         with suppress(ValueError, TypeError):
             found.append(line(row))
     return found
+
+
+def moment(value: float) -> float:
+    """Return a moment as it was written; raises ValueError or TypeError where it is none."""
+    if not math.isfinite(value):
+        raise ValueError(f"{value} is no moment")
+    return value
 
 
 def labels_text(labels: Sequence[str]) -> str:

@@ -26,11 +26,12 @@ from brimline.web.api_lines import journal, pause, rules, source
 from brimline.web.api_views import Counts, Shown
 from brimline.web.envelope import RefusedError, answered, sent, wrapped
 from brimline.web.face import Face, Past
-from brimline.web.once import Once
+from brimline.web.once import Crowd, Once
 from brimline.web.slices import Slices
 
 Answering = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _READERS: Final = 16  # that may wait for the journal at a time
+_SEARCHES: Final = 16  # that may wait beside the health checks, which share their thread
 _SUGGESTED: Final = 20
 T = TypeVar("T")
 
@@ -41,7 +42,8 @@ class Api:
     def __init__(self, face: Face, once: Once, *, actions_enabled: bool) -> None:
         self._face, self._once, self._actions_enabled = face, once, actions_enabled
         self._reading = ThreadPoolExecutor(1, thread_name_prefix="brimline-journal-pages")
-        self._readers = 0
+        self._readers = Crowd(_READERS, "too many wait for the journal; ask again in a moment")
+        self._searches = Crowd(_SEARCHES, "too many ask for answers of their own; ask again in a moment")
 
     @property
     def handlers(self) -> Mapping[str, Answering]:
@@ -79,7 +81,7 @@ class Api:
             hint = did_you_mean(request.match_info["kind"], kinds)
             raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no such kind of target{hint}")
         view, shown = await self.shown()
-        row, hint = await self._once.apart(lambda: _found(shown, kind, name))
+        row, hint = await self._apart(lambda: _found(shown, kind, name))
         if row is None:
             raise RefusedError(HTTPStatus.NOT_FOUND, f"there is no {kind} of this name{hint}")
         return view, shown, row
@@ -90,7 +92,7 @@ class Api:
         view, shown = await self.shown()
         if query == queries.TargetsQuery():
             return sent(await self._once.of(view, "api targets", lambda: wrapped(shown.targets)))
-        return sent(await self._once.apart(lambda: wrapped(shown.chosen(query))))
+        return sent(await self._apart(lambda: wrapped(shown.chosen(query))))
 
     async def target(self, request: web.Request) -> Slices:
         """Answer with everything about one target."""
@@ -98,7 +100,7 @@ class Api:
         _, shown, row = await self.row(request)
         past = self._face.past
         history = () if past is None else past.recent(row.subject)
-        return sent(await self._once.apart(lambda: wrapped(shown.detail(row, history))))
+        return sent(await self._apart(lambda: wrapped(shown.detail(row, history))))
 
     async def alerts(self, request: web.Request) -> Slices:
         """Answer with what is pending or firing."""
@@ -111,7 +113,7 @@ class Api:
     async def rules(self, request: web.Request) -> Slices:
         """Answer with the rules in force."""
         queries.of(request, queries.NoQuery)
-        return sent(await self._once.apart(lambda: wrapped(rules(self._face.rules))))
+        return sent(await self._apart(lambda: wrapped(rules(self._face.rules))))
 
     async def journal(self, request: web.Request) -> Slices:
         """Answer with a page of the journal."""
@@ -171,18 +173,18 @@ class Api:
         view, shown = await self.shown()
         return sent(await self._once.of(view, key, lambda: wrapped(make(shown))))
 
+    async def _apart(self, make: Callable[[], T]) -> T:
+        """Make an answer for one who asks."""
+        with self._searches.one():
+            return await self._once.apart(make)
+
     async def _read(self, look: Callable[[], T]) -> T:
         """Look into the journal in a thread of its own: a disk may be slow."""
-        if self._readers >= _READERS:
-            sentence = "too many wait for the journal; ask again in a moment"
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "5"})
-        self._readers += 1
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._reading, look)
-        except JournalError as error:
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"the journal cannot be read: {error}") from None
-        finally:
-            self._readers -= 1
+        with self._readers.one():
+            try:
+                return await asyncio.get_running_loop().run_in_executor(self._reading, look)
+            except JournalError as error:
+                raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, f"the journal cannot be read: {error}") from None
 
 
 def _found(shown: Shown, kind: Kind, name: str) -> tuple[Row | None, str]:

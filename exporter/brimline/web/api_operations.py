@@ -46,7 +46,8 @@ _TARGET: Final = f"{ROOT}/targets/{{kind}}/{{name}}"
 def _order(action: str, summary: str, query: type[queries.Query]) -> Operation:
     acts = query is queries.AskQuery
     done, kinds = (_ASKED, ORDERED) if acts else ((HTTPStatus.ACCEPTED,), tuple(Kind))
-    return Operation(action, f"{_TARGET}/{action}", summary, about.Asked, query, "POST", done, _ORDER, kinds)
+    refusals = (*_ORDER, HTTPStatus.CONFLICT) if query is queries.ResumeQuery else _ORDER
+    return Operation(action, f"{_TARGET}/{action}", summary, about.Asked, query, "POST", done, refusals, kinds)
 
 
 OPERATIONS: Final = (

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import glob
+import shlex
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
@@ -21,6 +22,7 @@ from brimline.deeds import CLEANUP, RESTART, Decision, Entry, Pause, Request
 from brimline.journal import told
 from brimline.labels import sanitise
 from brimline.model import Clock, Subject
+from brimline.policy.pauses import pause_of, sentence
 from brimline.web import api_queries as queries
 from brimline.web.api import Answering, Api
 from brimline.web.api_about import Asked
@@ -97,8 +99,11 @@ class Orders:
         desk = self._opened()
         query = queries.of(request, queries.ResumeQuery)
         subject = await self._subject(request)
-        now, by = desk.clock.now(), caller(request)
-        entry = None if query.dry_run else told.resumed(glob.escape(subject.name), by, now)
+        now, by, own = desk.clock.now(), caller(request), glob.escape(subject.name)
+        others = [] if (view := self._face.view) is None else [pause for pause in view.pauses if pause.glob != own]
+        if (wider := pause_of(others, subject, now.mono)) is not None:
+            raise RefusedError(HTTPStatus.CONFLICT, _held(wider, subject, now.mono))
+        entry = None if query.dry_run else told.resumed(own, by, now)
         return self._write(desk, Order.RESUME, subject, entry, by)
 
     def _write(self, desk: Desk, order: Order, subject: Subject, entry: Entry | None, by: str) -> web.Response:
@@ -153,6 +158,13 @@ class Orders:
             found = next((d for d in decisions if d.episode == asked.id), None)
             if found is not None:
                 return found
+
+
+def _held(pause: Pause, subject: Subject, mono: float) -> str:
+    """Say which pause a target's own resume does not end, and what does."""
+    word = f" {shlex.quote(sanitise(pause.glob))}" if pause.glob else ""
+    ends = f"ends that: brimline resume{word}" if word else "ends that, and every other pause: brimline resume"
+    return f"{subject.name or subject.kind} stays paused: {sentence(pause, mono)}. On the command line this {ends}"
 
 
 def caller(request: web.Request) -> str:

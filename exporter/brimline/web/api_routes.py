@@ -13,7 +13,7 @@ from brimline.web.api_fields import Order
 from brimline.web.api_operations import HEALTH, OPERATIONS, ROOT, Operation
 from brimline.web.api_orders import Desk, Orders
 from brimline.web.envelope import RefusedError, refused, sent
-from brimline.web.events import Events
+from brimline.web.events import PLACES, Events
 from brimline.web.face import Face
 from brimline.web.health import HealthChecks
 from brimline.web.once import Once
@@ -27,7 +27,7 @@ _STREAMED: Final = "events"  # without a HEAD: its headers alone would take a pl
 
 def add(app: web.Application, prefix: str, face: Face, once: Once, desk: Desk | None) -> None:
     """Add every path of the API and of the health checks; `desk` takes orders, None: they are off."""
-    api, events = Api(face, once, actions_enabled=desk is not None), Events(face)
+    api, events = Api(face, once, actions_enabled=desk is not None), Events(face, app[PLACES])
     described = json.dumps(document(prefix)).encode() + b"\n"
 
     async def openapi(request: web.Request) -> web.StreamResponse:

@@ -28,6 +28,7 @@ class ErrorType(StrEnum):
     INTERNAL = "internal"
     FORBIDDEN = "forbidden"
     METHOD_NOT_ALLOWED = "method_not_allowed"
+    CONFLICT = "conflict"
     TOO_MANY_REQUESTS = "too_many_requests"
 
 
@@ -36,6 +37,7 @@ _TYPES: Final[Mapping[int, ErrorType]] = {
     HTTPStatus.FORBIDDEN: ErrorType.FORBIDDEN,
     HTTPStatus.NOT_FOUND: ErrorType.NOT_FOUND,
     HTTPStatus.METHOD_NOT_ALLOWED: ErrorType.METHOD_NOT_ALLOWED,
+    HTTPStatus.CONFLICT: ErrorType.CONFLICT,
     HTTPStatus.TOO_MANY_REQUESTS: ErrorType.TOO_MANY_REQUESTS,
     HTTPStatus.SERVICE_UNAVAILABLE: ErrorType.UNAVAILABLE,
 }

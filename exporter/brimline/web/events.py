@@ -20,6 +20,7 @@ from brimline.web.envelope import RefusedError
 from brimline.web.face import Face
 
 STREAMS: Final = 32
+PLACES: Final = web.AppKey("places", int)  # for connections of every kind
 HEARTBEAT: Final = 15.0  # seconds of silence at most: a proxy closes what is silent for a minute
 LIFETIME: Final = 3600.0
 _RETRY: Final = b"retry: 3000\n\n"  # milliseconds after which a browser connects anew
@@ -35,15 +36,16 @@ _HEADERS: Final[Mapping[str, str]] = MappingProxyType(
 class Events:
     """Answers `/api/v1/events`."""
 
-    def __init__(self, face: Face) -> None:
+    def __init__(self, face: Face, places: int) -> None:
         self._face = face
+        self._most = min(STREAMS, places // 4)  # of all connections: streams never end, the rest must get through
         self._streams: set[Stream] = set()
         self._over = asyncio.Event()
 
     async def get(self, _: web.Request) -> Stream:
         """Answer with a stream, where there is a place."""
-        if len(self._streams) >= STREAMS:
-            sentence = f"{STREAMS} streams of events are open; close one, or ask for /api/v1/status now and then"
+        if len(self._streams) >= self._most:
+            sentence = f"{self._most} streams of events are open; close one, or ask for /api/v1/status now and then"
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "30"})
         return Stream(self._face, self._streams, self._over)
 

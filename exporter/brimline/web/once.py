@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TypeVar, cast
 
 from brimline.view import View
+from brimline.web.envelope import RefusedError
 
 T = TypeVar("T")
 
@@ -36,3 +39,22 @@ class Once:
     def close(self) -> None:
         """Give back the thread."""
         self._thread.shutdown(wait=False, cancel_futures=True)
+
+
+class Crowd:
+    """How many may wait for a thread at a time: one more is refused before it holds up the others."""
+
+    def __init__(self, most: int, sentence: str) -> None:
+        self._most, self._sentence = most, sentence
+        self._waiting = 0
+
+    @contextmanager
+    def one(self) -> Iterator[None]:
+        """Count one that waits, for the time of the block."""
+        if self._waiting >= self._most:
+            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, self._sentence, {"Retry-After": "5"})
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1

@@ -19,13 +19,12 @@ from brimline.model import Subject
 from brimline.standing import qualified
 from brimline.view import View
 from brimline.web.deflate import deflate, gzip
-from brimline.web.envelope import RefusedError
 from brimline.web.face import Face
 from brimline.web.frame import Frame
 from brimline.web.front import front, heading
 from brimline.web.gathered import Gathered
 from brimline.web.negotiate import accepts_gzip
-from brimline.web.once import Once
+from brimline.web.once import Crowd, Once
 from brimline.web.query import Query
 from brimline.web.slices import Slices
 from brimline.web.subject_page import Known, other_page, subject_page
@@ -51,7 +50,7 @@ class Pages:
     def __init__(self, face: Face, once: Once, *, telemetry_path: str, prefix: str) -> None:
         self._face = face
         self._once = once
-        self._waiting = 0
+        self._crowd = Crowd(_WAITING, "Too many ask for pages of their own; ask again in a moment")
         self._depth = prefix.count("/") + 1  # slashes in the path of the front page
         self._frame = Frame({telemetry_path[1:]: "Metrics", "-/healthy": "Health", "-/ready": "Readiness"})
 
@@ -96,15 +95,9 @@ class Pages:
         return web.Response(body=self._frame.script, headers=headers)
 
     async def _apart(self, draw: Callable[[], _Drawn]) -> _Drawn:
-        """Draw for one reader; a crowd that searches is refused before it holds up the others."""
-        if self._waiting >= _WAITING:
-            sentence = "Too many ask for pages of their own; ask again in a moment"
-            raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "5"})
-        self._waiting += 1
-        try:
+        """Draw for one reader."""
+        with self._crowd.one():
             return await self._once.apart(draw)
-        finally:
-            self._waiting -= 1
 
     async def _gathered(self, view: View) -> Gathered:
         return await self._once.of(view, "gathered", lambda: Gathered(view, self._face.past))

@@ -16,7 +16,7 @@ from brimline.web import api_routes, envelope
 from brimline.web.api_orders import Desk
 from brimline.web.connections import Connections
 from brimline.web.door import DOOR, Door
-from brimline.web.events import Stream
+from brimline.web.events import PLACES, Stream
 from brimline.web.exposition import Exposition
 from brimline.web.face import Face
 from brimline.web.inbound import Inbound
@@ -47,7 +47,7 @@ def make_app(
     pages = Pages(face, drawing, telemetry_path=config.telemetry_path, prefix=prefix)
     door = Door(config, prefix)
     app = web.Application(middlewares=[_Edge(face, connections, door, prefix).middleware])
-    app[DOOR] = door
+    app[DOOR], app[PLACES] = door, connections.patience.connections
     app.router.add_get(f"{prefix}/", pages.front)
     app.router.add_get(f"{prefix}/subject/{{kind}}/{{name:.+}}", pages.subject)
     app.router.add_get(f"{prefix}/assets/page.js", pages.script)
