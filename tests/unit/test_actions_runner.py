@@ -131,6 +131,11 @@ def test_nothing_is_done_before_its_intent_and_told_before_its_outcome(bench: Be
     assert running.ears.refusals == []
 
 
+def test_what_an_action_says_twice_is_told_once(bench: Bench) -> None:
+    running = carried_out(bench, lambda r: setattr(r.deed, "verifies", lambda: Proof(ok=True, detail="asked")))
+    assert running.ears.concludes[0][1].detail == "asked"
+
+
 def test_memory_is_measured_before_and_after_it_settled(bench: Bench) -> None:
     running = carried_out(bench, lambda r: setattr(r, "used", [100.0 * MIB, 30.0 * MIB]))
     outcome = running.ears.concludes[0][1]

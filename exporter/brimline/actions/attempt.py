@@ -143,5 +143,5 @@ async def _prove(action: Action, job: Job) -> Proof:
     except Exception as error:
         log.exception("%s of %s could not be verified", action.name, name)
         proof = Proof(ok=False, detail=f"what became of it is not known: {error!r}")
-    detail = "; ".join(part for part in (how, proof.detail) if part)
+    detail = how if proof.detail in how else "; ".join(part for part in (how, proof.detail) if part)
     return replace(proof, ok=proof.ok and not broken, detail=detail)

@@ -116,7 +116,7 @@ def test_a_leak_is_alerted_cleaned_and_restarted_within_two_minutes(walled: Wall
     try:
         wait_until(alerted, "Alertmanager has the leaker's alert", STORY)
         wait_until(restarted, "Prometheus has seen its restart", began + STORY - time.monotonic())
-        done = 'brimline_action_timestamp_seconds{action="%s",outcome="ok",compose_service="translator"}'
+        done = 'brimline_action_timestamp_seconds{action="%s",outcome="done",compose_service="translator"}'
         wait_until(lambda: value(stack, done % "restart"), "the restart is concluded", 40)
     except TimeoutError as late:
         raise AssertionError(f"{late}\n{stack.logs('brimline')}\n{stack.logs('load')}") from late
