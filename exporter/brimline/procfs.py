@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -206,6 +207,14 @@ class Procfs:
     def is_our_own(self) -> bool:
         """Tell whether a pid in here is what we would signal by that number; another pid name space's /proc is not."""
         return parse_nspid_depth(Path(self.root, "self/status").read_bytes()) == 1
+
+    @cached_property
+    def ours(self) -> bool:
+        """Whether the numbers that cgroup files hold, which are of our pid name space, mean the same in here."""
+        try:
+            return self.is_our_own()
+        except OSError:
+            return True
 
     def pss(self, pid: int) -> int:
         """Read proportional bytes. This takes the process's mmap lock and may hang; PermissionError without ptrace."""

@@ -54,6 +54,7 @@ class Request(BaseHTTPRequestHandler):
         return super().date_time_string(self.server.fake.now / 1e9 if timestamp is None else timestamp)
 
     def do_POST(self) -> None:
+        self.server.fake.posts.append(self.path)
         self.do_GET()
 
     def do_GET(self) -> None:
@@ -197,6 +198,7 @@ class FakeDocker:
         self.events: list[dict[str, Any]] = []
         self.faults: dict[str, Fault] = {}
         self.requests: list[str] = []
+        self.posts: list[str] = []
         self.orders: list[tuple[str, str, str | None]] = []  # verb, container, `t`
         self.tasks: list[dict[str, Any]] | None = None  # of Swarm; None: it is no manager
         self.connections: set[Request] = set()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ from brimline.rulefiles import load_rules
 from brimline.sources.cgroup import MEMORY_USED_RATIO
 from brimline.sources.docker_container import parse_inspection
 from brimline.ties import Ties
+from brimline.view import View
 from fakes import FakeClock
 from unit.acting import until
 from unit.fake_docker import FakeDocker
@@ -58,6 +59,7 @@ class Place:
         self.storage = directory / "journal"
         self.full: dict[str, float] = {}
         self.boot = BOOT
+        self.beside: Callable[[Life], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
 
     def container(self, name: str = "web", ratio: float = 0.9, **labels: str) -> str:
         """Add one that is healthy and may be restarted; return its id."""
@@ -97,14 +99,8 @@ class Place:
             {"actions": actions, "sources": {"docker": docker}, "storage": {"path": str(self.storage)}, **config}
         )
         life = Life(self, made, RULES.format(do=do, held=f"for: {held}" if held else ""))
-        running = asyncio.create_task(life.hand.run())
-        try:
+        async with self.beside(life), life.lived():
             yield life
-        finally:
-            running.cancel()
-            await asyncio.gather(running, return_exceptions=True)
-            await life.hand.close()
-            life.journal.close()
 
 
 class Looking:
@@ -115,6 +111,7 @@ class Looking:
     def __init__(self, place: Place) -> None:
         self._place = place
         self.readers: Mapping[str, Source] = {"docker": self}
+        self.seen = SourceReport("docker", ())
 
     def next_look(self) -> float | None:
         return None
@@ -124,7 +121,8 @@ class Looking:
         running = tuple(container.subject for container in found if container.running)
         ratios = [self._place.full[subject.name] for subject in running]
         column = Column(MEMORY_USED_RATIO[Kind.CONTAINER], running, ratios)
-        return SourceReport("docker", (column,), containers={one.subject: one for one in found})
+        self.seen = SourceReport("docker", (column,), containers={one.subject: one for one in found})
+        return self.seen
 
     def close(self) -> None:
         """Nothing is held."""
@@ -134,7 +132,8 @@ class Life:
     """One life of Brimline."""
 
     def __init__(self, place: Place, config: Config, rules: str) -> None:
-        self.place, self.config, self.rules = place, config, load_rules({"rules.yml": rules})
+        self.place, self.config, self.rules_text = place, config, rules
+        self.rules = load_rules({"rules.yml": rules})
         clock = place.clock
         self.journal = JournalFile(config.storage, clock, place.boot, retry=0.05)
         self.journal.open()
@@ -151,12 +150,27 @@ class Life:
         )
         self.hand = Hand(config, self.rules, self.journal, ties)
         self.engine = Engine(judging=self.judging, self_metrics=metrics, clock=clock, hand=self.hand)
-        self.engine.use(Looking(place), Renderer(series=1000), INTERVAL)
+        self.looking = Looking(place)
+        self.engine.use(self.looking, Renderer(series=1000), INTERVAL)
+        self.after: Callable[[View], None] = lambda _: None
+
+    @asynccontextmanager
+    async def lived(self) -> AsyncIterator[None]:
+        """Live from here to the end."""
+        running = asyncio.create_task(self.hand.run())
+        try:
+            yield
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            await self.hand.close()
+            self.journal.close()
 
     def look(self, seconds: float = 1.0) -> Verdict | None:
         """Make a tick after some time; return the last verdict, None where nobody asked for anything."""
         self.place.pass_(seconds)
         view = self.engine.tick(self.place.clock.now())
+        self.after(view)
         return view.decisions[-1].verdict if view.decisions else None
 
     async def tick(self, seconds: float = 1.0) -> Verdict | None:

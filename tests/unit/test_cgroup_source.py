@@ -579,3 +579,41 @@ def test_processes_are_counted_in_sub_cgroups_and_the_oldest_gives_the_start(v2:
     assert seen["brimline_cgroup_processes"] == {unit: 3}
     assert seen["brimline_cgroup_memory_largest_process_bytes"] == {unit: 30 * page}
     assert seen["brimline_cgroup_start_time_seconds"] == {unit: 1699990000 + 5000 / hertz}
+
+
+def of_the_host(world: World, pid: int) -> None:
+    """Let /proc be another pid name space's, and hold a stranger under a number of ours."""
+    (world.tree.procfs / "self" / "status").write_text("Name:\tpython\nNSpid:\t4711\t7\n")
+    place = world.tree.procfs / str(pid)
+    place.mkdir()
+    (place / "stat").write_text(f"{pid} (stranger) S {' '.join(['1'] * 50)}\n")
+
+
+def test_from_another_pid_name_space_v1_lists_nobody_and_no_process_is_not_none(v1: World) -> None:
+    of_the_host(v1, 7)
+    v1.tree.add("docker/c1", usage_in_bytes=MIB)
+    v1.run("docker/c1")
+    own = v1.tree.add("docker/c2", usage_in_bytes=MIB)
+    (own / "cgroup.procs").write_text("7\n")
+    v1.run("docker/c2", container("brimline", "c2"))
+    seen = v1.tick()
+    assert seen[f"{C}memory_usage_bytes"] == {"web": MIB, "brimline": MIB}
+    assert f"{C}processes" not in seen
+    assert f"{C}memory_largest_process_bytes" not in seen, "7 is another one there"
+
+
+def test_in_our_own_pid_name_space_none_is_none(v1: World) -> None:
+    (v1.tree.procfs / "self" / "status").write_text("NSpid:\t7\n")
+    v1.tree.add("docker/c1", usage_in_bytes=MIB)
+    v1.run("docker/c1")
+    assert v1.tick()[f"{C}processes"] == {"web": 0}
+
+
+def test_from_another_pid_name_space_v2_still_tells_how_many_there_are(v2: World) -> None:
+    of_the_host(v2, 7)
+    directory = v2.tree.add("system.slice/a.service")
+    (directory / "cgroup.procs").write_text("0\n0\n7\n")
+    seen = v2.tick()
+    assert seen["brimline_cgroup_processes"] == {"system.slice/a.service": 3}
+    assert "brimline_cgroup_memory_largest_process_bytes" not in seen
+    assert "brimline_cgroup_start_time_seconds" not in seen

@@ -12,7 +12,8 @@ from brimline.actions import delivery
 from brimline.deeds import Entry, Pause, Verdict
 from brimline.journal import told
 from unit.acting import until
-from unit.hand_life import Inbox, Life, Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Inbox, Life, Place
 from unit.notify_parts import receiver
 from unit.test_journal_asked import write
 
@@ -22,7 +23,7 @@ jumps = pytest.mark.parametrize("jump", [HOUR, -HOUR, YEARS], ids=["an hour on",
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         made.container()
         yield made
 

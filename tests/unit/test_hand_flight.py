@@ -16,7 +16,8 @@ from brimline.deeds import Verdict
 from brimline.hand import Hand
 from unit.acting import until
 from unit.fake_docker import Request
-from unit.hand_life import Life, Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Life, Place
 
 
 class Slow:
@@ -39,7 +40,7 @@ class Slow:
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         made.container()
         yield made
 

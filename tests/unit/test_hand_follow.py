@@ -16,14 +16,15 @@ from brimline.metrics.acted import AT
 from brimline.model import Kind, Now, Subject
 from unit.acting import decided, until
 from unit.fake_docker import Request
-from unit.hand_life import Life, Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Life, Place
 from unit.policy_scenes import container, deed
 from unit.test_journal_asked import write
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         vpn = made.container("vpn")
         guest = made.container("guest", 0.1)
         made.fake.containers[guest]["HostConfig"]["NetworkMode"] = f"container:{vpn}"

@@ -11,14 +11,15 @@ import pytest
 from brimline.deeds import Verdict
 from brimline.labels import sanitise
 from unit.acting import until
-from unit.hand_life import Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Place
 
 NINES = "9" * 60
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         yield made
 
 

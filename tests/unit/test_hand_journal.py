@@ -15,13 +15,14 @@ from brimline.deeds import Pause, Verdict
 from brimline.journal import store
 from unit.acting import until
 from unit.fake_docker import Request
-from unit.hand_life import Inbox, Life, Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Inbox, Life, Place
 from unit.notify_parts import receiver
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         made.container()
         yield made
 

@@ -11,7 +11,8 @@ import pytest
 from brimline.actions import delivery
 from brimline.deeds import Verdict
 from unit.acting import until
-from unit.hand_life import Inbox, Life, Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Inbox, Life, Place
 from unit.notify_parts import receiver
 
 STORY = ["alert_fired", "alert_resolved", "action_done"]
@@ -20,7 +21,7 @@ STORY = ["alert_fired", "alert_resolved", "action_done"]
 @pytest.fixture
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     monkeypatch.setattr(delivery, "_LOOK_EVERY", 0.02)
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         made.container()
         yield made
 

@@ -9,14 +9,15 @@ from pathlib import Path
 import pytest
 
 from brimline.deeds import Verdict
-from unit.hand_life import Place, place
+from unit.hand_dry import beside
+from unit.hand_life import Place
 
 STOPPED = 60.0
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Iterator[Place]:
-    with place(tmp_path) as made:
+    with beside(tmp_path) as made:
         made.container()
         yield made
 

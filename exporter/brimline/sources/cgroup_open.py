@@ -172,9 +172,12 @@ class OpenCgroup:
         self._open = ()
 
     def _count_processes(self, procfs: Procfs, boot_time: float) -> None:
-        facts, pids = self.facts, _pids(self.directory)
-        facts.processes = None if pids is None else len(pids)
-        stats = [stat for pid in pids or () if pid and (stat := _stat(procfs, pid))]
+        facts, pids, ours = self.facts, _pids(self.directory), procfs.ours
+        # From another pid name space v2 writes 0 for each process that is hidden (task_pid_vnr), v1 leaves it out
+        # (pidlist_array_load): what v1 lists is no count then.
+        whole = ours or self._dialect.version == 2  # noqa: PLR2004 - cgroup v2
+        facts.processes = len(pids) if pids is not None and whole else None
+        stats = [stat for pid in pids or () if ours and pid and (stat := _stat(procfs, pid))]
         facts.largest_process = max((s.rss_pages for s in stats), default=0) * procfs.page_size if stats else None
         oldest = min((s.start for s in stats), default=None)
         facts.started = None if oldest is None else boot_time + oldest / procfs.ticks_per_second
