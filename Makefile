@@ -32,8 +32,8 @@ fuzz:
 
 golden:
 	@tools/make-venv requirements-test.txt
-	@exec $(VENV)/bin/python -m pytest tests/golden --regenerate-goldens $(ARGS)
-	@git --no-pager diff --stat -- tests
+	@exec $(VENV)/bin/python -m pytest tests/golden tests/unit/test_docs_*.py --regenerate-goldens $(ARGS)
+	@git --no-pager diff --stat -- tests docs
 
 lock:
 	@tools/lock

@@ -62,9 +62,12 @@ def rush() -> None:
 def day() -> None:
     """Translate at a pace that fills a translator of 256 MiB in some eight minutes."""
     while True:
-        found = translate(256, 0.5)
-        if found.get("share", 0.0) > QUIET:
+        share = translate(256, 0.5).get("share", 0.0)
+        if share > QUIET:
             time.sleep(2.5)
+        while share >= BRIM:  # its restarts of this hour may be spent
+            time.sleep(1)
+            share = ask(f"{TRANSLATOR}/health").get("share", 0.0)
 
 
 def translating() -> None:

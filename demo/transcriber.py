@@ -14,7 +14,7 @@ from memory import share
 
 MIB = 1024 * 1024
 RECORDING = 60  # MiB
-SECONDS = 10.0  # a job takes
+SECONDS = 8.0  # a job takes; a cleanup waits for it, and may take 10 s itself
 RECORDINGS = Path("/tmp")  # noqa: S108 - this container's own
 jobs = threading.Lock()
 done = 0

@@ -560,3 +560,28 @@ def test_without_anybody_to_tell_it_wakes_for_a_tick_only() -> None:
         await scene.client.close()
 
     run(check)
+
+
+def test_all_that_is_told_bears_the_configured_labels_and_its_own_go_first() -> None:
+    async def check() -> None:
+        scene = Scene()
+        labels = {"host": "gpu-1", "severity": "none"}
+        scene.notifier.use(scene.options.model_copy(update={"labels": labels}), interval=5.0)
+        scene.delivery.use({hook.target: ScriptedSender(hook.target) for hook in scene.options.webhooks})
+        scene.tick(alert(), own=[OwnAlert("BrimlineJournalDown", "it is down", 1_700_000_000.0)])
+        told = [one for notices in await scene.flush() for one in notices]
+        assert {one["labels"]["host"] for one in told} == {"gpu-1"}
+        assert len(told) == 2
+        assert "none" not in {one["labels"]["severity"] for one in told}
+        await scene.client.close()
+
+    run(check)
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [({"my-host": "a"}, "is no name of a label"), ({"__x": "a"}, "is no name of a label"), ({"host": ""}, "is empty")],
+)
+def test_a_label_that_no_alertmanager_takes_is_a_mistake(labels: dict[str, str], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        NotifyOptions(labels=labels)

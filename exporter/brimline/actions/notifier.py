@@ -10,6 +10,7 @@ import contextlib
 import logging
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from brimline.actions import apprise, messages
@@ -90,7 +91,7 @@ class Notifier:
             known, waiting = (line.open, line.waiting) if line is not None else ({}, [])
             since = line.since if line is not None else math.inf
             self._lines[target.name] = Line(target, pace, bucket, known, waiting, since)
-        self._external_url = external_url
+        self._external_url, self._labels = external_url, options.labels
         self._delivery.use(senders)
         self.alertmanagers.use(options.alertmanagers, interval=interval, external_url=external_url)
         self._changed = True
@@ -155,7 +156,7 @@ class Notifier:
                 about = self._abouts[alert.key] = messages.about_alert(alert.key)
                 known = self._firing.get(about)
                 firing[about] = known if known and known.starts_at == alert.since else self._fired(alert)
-        firing |= {notice.about: notice for notice in map(messages.own, self._own)}
+        firing |= {notice.about: self._labelled(notice) for notice in map(messages.own, self._own)}
         for about, notice in self._firing.items():
             if about not in firing:
                 self._ended.pop(about, None)
@@ -172,7 +173,11 @@ class Notifier:
             self._told.save(dict.fromkeys(forgotten))
 
     def _fired(self, alert: Alert) -> Notice:
-        return messages.fired(alert, self._annotate(alert))
+        return self._labelled(messages.fired(alert, self._annotate(alert)))
+
+    def _labelled(self, notice: Notice) -> Notice:
+        """Add the configured labels; as Prometheus's external ones they give way to its own."""
+        return replace(notice, labels={**self._labels, **notice.labels}) if self._labels else notice
 
     def _latest(self, about: str) -> Notice | None:
         """Return an alert that fires with its values of now."""
@@ -190,7 +195,7 @@ class Notifier:
         return self._firing.get(about) or self._ended.get(about)
 
     def _tell(self, notice: Notice) -> None:
-        mono = self._clock.now().mono
+        mono, notice = self._clock.now().mono, self._labelled(notice)
         for line in self._lines.values():
             line.tell(notice, mono)
         self.alertmanagers.acted(notice)

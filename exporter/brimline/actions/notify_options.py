@@ -14,6 +14,7 @@ from brimline.options import Duration, Options, callable_at, refusal
 from brimline.redaction import SecretAddress, SecretText
 
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110: the name of a header
+_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)  # Prometheus's name of a label
 _OURS: Final = frozenset({"content-type", "content-length", "host", "transfer-encoding", "user-agent"})
 _LONGEST_TIMEOUT: Final = 60.0
 
@@ -57,6 +58,15 @@ def _timeout(seconds: float) -> float:
     if not 0 < seconds <= _LONGEST_TIMEOUT:
         raise refusal(f"{seconds:g} seconds is out of range; write up to 1m, such as 10s")
     return seconds
+
+
+def _labels(labels: dict[str, str]) -> dict[str, str]:
+    for name, value in labels.items():
+        if not _LABEL.fullmatch(name) or name.startswith("__"):
+            raise refusal(f'"{name}" is no name of a label; write letters, digits and "_", such as host')
+        if not value:
+            raise refusal(f'label "{name}" is empty; leave it out, or write its value')
+    return labels
 
 
 def _group_wait(seconds: float) -> float:
@@ -111,6 +121,8 @@ class NotifyOptions(Options):
     """Receivers of webhooks."""
     apprise: tuple[AppriseUrl, ...] = ()
     """Addresses for apprise, or files of its configuration; needs brimline[notify]."""
+    labels: Annotated[dict[str, str], AfterValidator(_labels)] = Field(default_factory=dict)
+    """Labels of all that is told, such as the host's name where several Brimlines tell one Alertmanager."""
     group_wait: Annotated[Duration, AfterValidator(_group_wait)] = 2.0
     """How long what fires is gathered into one message."""
     burst: Annotated[int, Field(ge=1)] = 20

@@ -170,6 +170,11 @@ def test_a_dockerfile_checks_hashes_takes_only_wheels_and_ends_as_nobody(name: s
     assert re.search(r"^ARG PYTHON=python:3\.\d+\.\d+-slim-\w+$", text, re.MULTILINE)
 
 
+def test_the_image_says_the_version_of_the_project() -> None:
+    said = re.findall(r"^ARG VERSION=(.+)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert said == re.findall(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+
+
 def test_the_health_check_of_the_image_needs_no_shell() -> None:
     assert "\nHEALTHCHECK " in (ROOT / "Dockerfile").read_text()
     assert 'CMD ["brimline", "healthcheck"]\n' in (ROOT / "Dockerfile").read_text()
@@ -266,9 +271,9 @@ def test_a_critical_alert_inhibits_the_warning_and_a_restart_in_time_keeps_the_p
         alertmanager = Alertmanager()
         (alertmanager.directory / "alertmanager.yml").write_text(text)
 
-        def alert(name: str, severity: str, container: str, **ends: str) -> dict[str, Any]:
+        def alert(name: str, severity: str, container: str, **more: str) -> dict[str, Any]:
             subject = {"container": container, "compose_project": "shop", "compose_service": container}
-            return {"labels": {"alertname": name, "severity": severity, **subject}, **ends}
+            return {"labels": {"alertname": name, "severity": severity, **subject, **more}}
 
         with alertmanager:
             post(
@@ -277,10 +282,14 @@ def test_a_critical_alert_inhibits_the_warning_and_a_restart_in_time_keeps_the_p
                 alert("InferenceMemoryHigh", "warning", "worn"),
                 alert("InferenceMemoryCritical", "critical", "worn"),
                 alert("InferenceMemoryHigh", "warning", "full"),
+                alert("ServiceRestartsOften", "warning", "looping"),
+                alert("ServiceRestartsTooOften", "critical", "looping"),
+                alert("InferenceMemoryCritical", "critical", "twin", instance="here"),
+                alert("InferenceMemoryHigh", "warning", "twin", instance="there"),
             )
             time.sleep(0.5)  # an alert that ended when it began was never there
             now = datetime.now(UTC).isoformat()
-            post(alertmanager, alert("InferenceMemoryCritical", "critical", "mended", endsAt=now))
+            post(alertmanager, alert("InferenceMemoryCritical", "critical", "mended") | {"endsAt": now})
             wait_until(lambda: hook.of("/page"), "the page", 15)
             wait_until(lambda: hook.of("/chat"), "the word in the chat", 15)
             time.sleep(1)  # what would come too comes within the group's interval
@@ -288,7 +297,7 @@ def test_a_critical_alert_inhibits_the_warning_and_a_restart_in_time_keeps_the_p
         path: {one["labels"]["container"] for told in hook.of(path) for one in told.body["alerts"]}
         for path in ("/page", "/chat")
     }
-    assert told_of == {"/page": {"worn"}, "/chat": {"full"}}
+    assert told_of == {"/page": {"worn", "looping", "twin"}, "/chat": {"full", "twin"}}
 
 
 def post(alertmanager: Alertmanager, *alerts: dict[str, Any]) -> None:

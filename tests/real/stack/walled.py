@@ -74,14 +74,15 @@ def _fetch(url: str) -> str:
 
 
 class Compose:
-    """The compose file of the repository, as one project on a dockerd."""
+    """A compose file as one project on a dockerd: that of the repository, or another."""
 
-    def __init__(self, engine: Walled) -> None:
+    def __init__(self, engine: Walled, file: Path = ROOT / "docker-compose.yml", project: str = PROJECT) -> None:
         program = shutil.which("docker-compose")
         if program is None:
             raise MissingPartError("no docker-compose: apt-get install docker-compose")
         self._engine = engine
-        self._command = [program, "--profile", "demo", "--project-name", PROJECT, "--project-directory", str(ROOT)]
+        self._project = project
+        self._command = [program, "--profile", "demo", "--project-name", project, "--file", str(file)]
         self._environ = {
             "PATH": os.environ["PATH"],
             "DOCKER_HOST": engine.url,
@@ -92,7 +93,7 @@ class Compose:
 
     def run(self, *arguments: str) -> str:
         """Run compose; return what it printed, raise with its own words when it failed."""
-        command = [*self._command, "--file", str(ROOT / "docker-compose.yml"), *arguments]
+        command = [*self._command, *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=self._environ, check=False)
         if done.returncode:
             raise RuntimeError(f"docker-compose {' '.join(arguments)}: {done.stdout}{done.stderr}")
@@ -100,8 +101,9 @@ class Compose:
 
     def container(self, service: str) -> str:
         """Return the id of a service's container."""
-        label = ("--filter", f"label=com.docker.compose.service={service}")
-        return self._engine.cli("ps", "--all", "--quiet", "--no-trunc", *label)
+        labels = (f"label=com.docker.compose.{key}" for key in (f"project={self._project}", f"service={service}"))
+        filters = [part for label in labels for part in ("--filter", label)]
+        return self._engine.cli("ps", "--all", "--quiet", "--no-trunc", *filters)
 
     def logs(self, service: str) -> str:
         """Return what a service wrote."""
