@@ -212,6 +212,7 @@ def test_only_mappings_and_lists_of_them_have_no_flag() -> None:
         "actions.restart.drain",
         "actions.cleanup",
         "notify.webhooks",
+        "notify.labels",
     ]
 
 
