@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -158,6 +159,11 @@ class Dockerd:
     def pid(self, container: str) -> int:
         """Return the host's number of the container's first process, 0 when it is not running."""
         return int(self.inspect(container)["State"]["Pid"])
+
+    def told_oom(self, container: str) -> bool:
+        """Tell whether the daemon has told of an OOM kill in it; a busy one may not of one that dies as it starts."""
+        filters = ("--filter", "event=oom", "--filter", f"container={container}")
+        return bool(self.cli("events", "--since", "10m", "--until", time.time(), *filters))
 
     def load(self, *steps: object, options: Sequence[object] = (), ready: bool = True) -> str:
         """Run memload as the first process of a new container and return its id once it says `ready`."""

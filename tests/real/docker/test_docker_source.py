@@ -38,6 +38,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 STORM = 200
 PACE = Pace(first_retry=0.05, longest_retry=0.5, ping=0.3)
 OOM_IN_CHILD = "echo 1000 > /proc/self/oom_score_adj; dd if=/dev/zero of=/dev/null bs=200M count=1"
+OOM_OF_MAIN = "sleep 2; exec dd if=/dev/zero of=/dev/null bs=200M"  # of one that dies as it starts Docker may not hear
 
 
 class Watched:
@@ -176,7 +177,7 @@ def test_oom_evidence_case_by_case(engine: Dockerd) -> None:
         await watched.cli("kill", "worker")
         await watched.until(lambda: len(watched.exits()) == 2)
         assert watched.exits()[-1][2:] == (False, 137)
-        await watched.run("main", "--memory", "30m", command=("dd", "if=/dev/zero", "of=/dev/null", "bs=200M"))
+        await watched.run("main", "--memory", "30m", command=("sh", "-c", OOM_OF_MAIN))
         await watched.until(lambda: len(watched.exits()) == 3)
         assert watched.exits()[-1] == ("main", True, True, 137)
         assert watched.heard.index(("oom", "main")) < watched.heard.index(("exit", *watched.exits()[-1]))
