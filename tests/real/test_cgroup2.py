@@ -8,9 +8,10 @@ import pytest
 
 from real.engine import Dockerd
 from real.guest import Report, run_tests
+from real.installed import build
 from real.places import ROOT, MissingPartError
 
-pytestmark = pytest.mark.timeout(480)
+pytestmark = pytest.mark.timeout(660)
 
 
 def assert_good(report: Report) -> None:
@@ -45,7 +46,8 @@ def data_root(tmp_path: Path) -> Path:
 
 def test_cgroup_v2_with_systemd_and_dockerd(data_root: Path) -> None:
     try:
-        report = run_tests(ROOT / "tests/cgroup2_docker", systemd=True, disk_mib=200, seed=data_root, seconds=420)
+        build()
+        report = run_tests(ROOT / "tests/cgroup2_docker", systemd=True, disk_mib=200, seed=data_root, seconds=600)
     except MissingPartError as missing:
         pytest.skip(str(missing))
     assert_good(report)
