@@ -75,16 +75,37 @@ def python_archive() -> Path:
     target = CACHE / "python.tar"
     if target.exists():
         return target
-    bootstrap = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if bootstrap is None:
-        raise MissingPartError("no debootstrap: apt-get install debootstrap")
-    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
-    CACHE.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="brimline-debootstrap-", dir=CACHE) as directory:
+    with tempfile.TemporaryDirectory(prefix="brimline-debootstrap-", dir=_cache()) as directory:
         root = Path(directory) / "root"
-        packages = "--include=python3-minimal,python3-venv,python3-pip,ca-certificates"
-        suite = release["VERSION_CODENAME"]
-        subprocess.run([bootstrap, "--variant=minbase", packages, suite, root], check=True, capture_output=True)
+        _bootstrap(root, "--include=python3-minimal,python3-venv,python3-pip,ca-certificates")
         fresh = Path(directory) / "python.tar"
         subprocess.run(["tar", "-C", root, "--one-file-system", "-cf", fresh, "."], check=True)
         return fresh.rename(target)
+
+
+def foreign_python(architecture: str) -> Path:
+    """Return the root of a minimal Debian of another architecture with Python 3, unpacked and not set up."""
+    target = CACHE / architecture
+    if target.exists():
+        return target
+    with tempfile.TemporaryDirectory(prefix="brimline-debootstrap-", dir=_cache()) as directory:
+        root = Path(directory) / "root"
+        _bootstrap(root, "--include=python3", "--foreign", f"--arch={architecture}")
+        for package in (root / "var/cache/apt/archives").glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", package, root], check=True)
+            package.unlink()
+        return root.rename(target)
+
+
+def _bootstrap(root: Path, *options: str) -> None:
+    program = shutil.which("debootstrap", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if program is None:
+        raise MissingPartError("no debootstrap: apt-get install debootstrap")
+    release = dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)
+    command = [program, "--variant=minbase", *options, release["VERSION_CODENAME"], str(root)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def _cache() -> Path:
+    CACHE.mkdir(exist_ok=True)
+    return CACHE

@@ -41,13 +41,14 @@ class Sidecar:
         *flags: object,
         environ: Mapping[str, str] | None = None,
         before: Sequence[str] = (),
+        python: Sequence[str] = (sys.executable,),
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._log = tempfile.TemporaryFile("w+")  # noqa: SIM115 - open as long as the process
         chosen = [str(flag).removeprefix(STORAGE) for flag in flags if str(flag).startswith(STORAGE)]
         self._own = None if chosen else tempfile.TemporaryDirectory(prefix="brimline-journal-")
         self.storage = Path(chosen[-1] if self._own is None else self._own.name)
-        run = [sys.executable, "-m", "brimline", "run", "--web.listen-address=127.0.0.1:0"]
+        run = [*python, "-m", "brimline", "run", "--web.listen-address=127.0.0.1:0"]
         self._process = subprocess.Popen(
             [*before, *run, f"{STORAGE}{self.storage}", *map(str, flags)],
             stderr=self._log,

@@ -6,28 +6,23 @@ check; Python is this Debian's, with the path of the official image.
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
-import platform
 import re
 import shutil
 import subprocess
-import sys
 import tarfile
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 
-from real import images
+from real import images, wheels
 from real.engine import Dockerd
-from real.places import CACHE, ROOT, MissingPartError
+from real.places import ROOT, MissingPartError
 
 LOCKS = ("requirements.txt", "requirements-build.txt", "demo/requirements.txt")
-GLIBC = ("manylinux2014", "manylinux_2_17", "manylinux_2_28", "manylinux_2_34")  # Debian 12 has 2.36
 PYTHON = """
 FROM {base}
 COPY . /wheels
@@ -79,33 +74,12 @@ def make(engine: Dockerd) -> None:
     for standin in (*STANDINS, GRAFANA):
         changes = [part for change in (f"ENV {PATH}", *standin.changes) for part in ("--change", change)]
         engine.cli("import", *changes, "-", tags[standin.image], stdin=_archive(standin))
-    wheels = fetch_wheels()
-    (wheels / "Dockerfile").write_text(PYTHON.format(base=engine.python))
-    (base,) = bases()
-    engine.cli("build", "--tag", base, wheels)
-
-
-def fetch_wheels() -> Path:
-    """Return a directory with the wheels of every lock for the Python of the stand-in, fetched once and kept."""
     with tarfile.open(images.python_archive()) as archive:
         linked = next(entry.linkname for entry in archive if entry.name == "./usr/bin/python3")
-    version = linked.removeprefix("python")
-    locks = [ROOT / lock for lock in LOCKS]
-    known = hashlib.sha256(b"".join(lock.read_bytes() for lock in locks)).hexdigest()[:12]
-    target = CACHE / f"wheels-{version}-{known}"
-    if target.exists():
-        return target
-    for old in CACHE.glob("wheels-*"):
-        shutil.rmtree(old)
-    fresh = CACHE / f"wheels-{os.getpid()}"
-    platforms = [part for glibc in GLIBC for part in ("--platform", f"{glibc}_{platform.machine()}")]
-    chosen = ["--no-deps", "--require-hashes", "--only-binary", ":all:", "--python-version", version, *platforms]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", *chosen]
-    with tempfile.NamedTemporaryFile("w", suffix=".txt") as wanted:  # pip reads markers as this Python's
-        wanted.write("\n".join(re.sub(r"; python_full_version < '\S+'", "", lock.read_text()) for lock in locks))
-        wanted.flush()
-        subprocess.run([*command, "--dest", fresh, "-r", wanted.name], check=True)
-    return fresh.rename(target)
+    folder = wheels.fetch(LOCKS, linked.removeprefix("python"))
+    (folder / "Dockerfile").write_text(PYTHON.format(base=engine.python))
+    (base,) = bases()
+    engine.cli("build", "--tag", base, folder)
 
 
 def named() -> list[str]:
