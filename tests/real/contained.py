@@ -15,17 +15,26 @@ PATIENCE = 90
 
 
 class Contained(Sidecar):
-    """A Brimline whose process a dockerd started; `before` is shell that runs in the container ahead of it."""
+    """A Brimline whose process a dockerd started; `before` is shell that runs in the container ahead of it.
+
+    On another network than the host's it can be asked from within its container only.
+    """
 
     def __init__(
-        self, daemon: Dockerd, name: str, *flags: object, options: Sequence[object] = (), before: str = ""
+        self,
+        daemon: Dockerd,
+        name: str,
+        *flags: object,
+        options: Sequence[object] = (),
+        before: str = "",
+        network: str = "host",
     ) -> None:
         self._daemon = daemon
         port = free_port()
         self.url = f"http://127.0.0.1:{port}"
         run = [sys.executable, "-m", "brimline", "run", f"--web.listen-address=127.0.0.1:{port}", *map(str, flags)]
         self.container = daemon.cli(
-            *("run", "--detach", "--name", name, "--network", "host", *python_here(), *options),
+            *("run", "--detach", "--name", name, "--network", network, *python_here(), *options),
             *(daemon.busybox, "sh", "-c", f'{before}\nexec "$0" "$@" 2>&1', *run),
         )
         self.pid = daemon.pid(self.container)

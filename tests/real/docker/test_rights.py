@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import closing
@@ -13,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from real.contained import Contained
-from real.engine import Dockerd
+from real.engine import Dockerd, python_here
 from real.filtering import READS, Filter
-from real.places import ROOT
+from real.places import ROOT, free_port
 
 CONFIG = "sources: {processes: [{group: load, comm: memload, user: '1234', pss: true}], presets: []}\n"
 SOCKET = "/var/run/docker.sock"
@@ -96,6 +97,40 @@ RIGHTS = (
         r"nothing will be done, and messages do not outlive Brimline: /var/lib/brimline: read-only file system",
     ),
 )
+# A service that frees memory on a POST, and whose process carries the hook.
+HOOKED = """
+import http.server, sys
+from brimline import hook
+class Page(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.send_response(204)
+        self.end_headers()
+@hook.on_cleanup
+def drop(request):
+    print('dropped', flush=True)
+hook.install()
+http.server.HTTPServer(('127.0.0.1', int(sys.argv[1])), Page).serve_forever()
+"""
+# From where Brimline sits, for one without a network: order a cleanup, and print what became of it.
+ORDER = """
+import json, sys, time, urllib.request as http
+def ready():
+    try:
+        return http.urlopen(sys.argv[1] + '/-/ready', timeout=5).status == 200
+    except OSError:
+        return False
+def ask(path, body=None):
+    asked = http.Request(sys.argv[1] + path, body, {'Content-Type': 'application/json'})
+    with http.urlopen(asked, timeout=30) as answer:
+        return json.load(answer)
+while not ready():
+    time.sleep(0.2)
+time.sleep(2)  # the hook's process must be older than two seconds
+ask('/api/v1/targets/container/hooked/cleanup?wait=20', b'')
+while not (entries := ask('/api/v1/journal?kind=outcome')['data']['entries']):
+    time.sleep(0.2)
+print(entries[0]['text'])
+"""
 FEATURES = {"names", "kernel", "events", "groups", "pss", "processes", "journal"}
 
 
@@ -186,6 +221,56 @@ def test_without_leave_to_restart_at_the_proxy_a_restart_fails_and_says_why(dock
     assert dockerd.inspect(neighbour)["State"]["StartedAt"] == started
 
 
+@pytest.fixture(scope="module")
+def hooked(dockerd: Dockerd) -> Iterator[str]:
+    """A container in the host's network that can be cleaned up in both ways."""
+    port = free_port()
+    options = [
+        "--user",
+        "1234",
+        "--memory",
+        "200m",
+        "--network",
+        "host",
+        "--label",
+        f"brimline.cleanup=:{port}/cleanup",
+    ]
+    run = [dockerd.busybox, sys.executable, "-c", HOOKED, port]
+    yield dockerd.cli("run", "--detach", "--name", "hooked", *options, *python_here(), *run)
+    dockerd.cli("rm", "--force", "hooked")
+
+
+@pytest.mark.parametrize(
+    ("without", "said", "dropped"),
+    [
+        ((), ["answered 204", "1 signalled"], 1),
+        (("KILL",), ["answered 204", "1 not ours to signal (Brimline needs the capability KILL)"], 0),
+        (("network",), ["where Brimline is not seen to be", "1 signalled"], 1),
+        (("KILL", "network"), ["the cleanup reached no worker"], 0),
+    ],
+    ids=["with both", "KILL", "a network to the services", "neither"],
+)
+def test_what_a_cleanup_reaches_without_a_network_and_without_kill(
+    without: tuple[str, ...], said: list[str], dropped: int, dockerd: Dockerd, hooked: str
+) -> None:
+    powers = () if "KILL" in without else ("--cap-add", "KILL")
+    network = "none" if "network" in without else "host"
+    flags = [*FLAGS[:-1], "--web.enable-actions", "--start-period=1s"]
+    given = [*options(dockerd, {}), *powers]
+    before = dockerd.cli("logs", hooked).count("dropped")
+    brimline = Contained(dockerd, "brimline", *flags, options=given, network=network)
+    with closing(brimline):
+        told = dockerd.cli("exec", brimline.container, sys.executable, "-c", ORDER, brimline.url)
+    assert [words for words in said if words not in told] == [], told
+    assert dockerd.cli("logs", hooked).count("dropped") - before == dropped
+
+
 def test_the_table_has_a_row_for_each() -> None:
     rows = re.findall(r"^\| (.+?) \|", (ROOT / "docs/rights.md").read_text(), re.MULTILINE)
-    assert [right.row for right in RIGHTS if right.row not in rows] == []
+    tried = {
+        *(right.row for right in RIGHTS),
+        "`KILL`",
+        "`POST` on restart, start and stop",
+        "a network to the services",
+    }
+    assert tried | {"right"} == set(rows)
