@@ -44,7 +44,7 @@ def rush() -> None:
     first: object = None
     aim = ALERTED
     while True:
-        found = translate(0, 0.2) if first is None else translate(1024, 0.05)
+        found = translate(0, 0.2) if first is None else translate(2048, 0.02)
         first = first or found.get("started")
         if found.get("started", first) != first:
             return

@@ -47,6 +47,7 @@ class Suite:
     aside: bool = False  # beside the others: it mostly waits
 
 
+APART = ("tests/real/test_cgroup2.py", "tests/real/stack")  # suites of their own: so both lanes take as long
 SUITES = (
     Suite("lint", 10, commands=[["ruff", "check", "."], ["ruff", "format", "--check", "."]]),
     Suite("types", 60, commands=[["mypy"]]),
@@ -58,10 +59,11 @@ SUITES = (
     Suite("docs", 30, tests=["tests/docs"]),
     Suite("fuzz", 90, tests=["tests/fuzz"]),
     Suite("grafana", 60, tests=["tests/grafana"], needs=[without("prometheus", "prometheus"), without("npm", "npm")]),
-    Suite("real", 1100, tests=["tests/real", "--ignore=tests/real/test_cgroup2.py"], aside=True),
+    Suite("stack", 300, tests=["tests/real/stack"]),
+    Suite("real", 1200, tests=["tests/real", *(f"--ignore={place}" for place in APART)], aside=True),
     Suite(
         "cgroup2",
-        360,
+        450,
         tests=["tests/real/test_cgroup2.py"],
         needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
     ),

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from grafana.boards import filled
+from grafana.boards import Board, filled
 from real.engine import Dockerd
 from real.hooks import Receiver
 from real.places import wait_until
@@ -24,14 +24,22 @@ from real.watching import quick_rules
 COMPOSE = "com.docker.compose"
 LEAKY, STEADY = "shop-web-1", "shop-cache-1"
 SLICE = f"brimline-grafana-{os.getpid()}"  # other daemons' containers are not in it
+MAY_BE_EMPTY = "mpty "  # a panel's description says so and when
 LIMITS = ("--memory", "96m", "--memory-swap", "96m")
+
+
+class Asked(Protocol):
+    """Whoever answers as Prometheus does."""
+
+    def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 (JSON)
+        """GET a path and return its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
     """A Prometheus that has seen it all, from when to when, and what stands for the variables."""
 
-    prometheus: Prometheus
+    prometheus: Asked
     began: float
     ended: float
     values: Mapping[str, str]
@@ -47,6 +55,11 @@ class Stage:
         found: list[dict[str, Any]] = answer["data"]["result"]
         return found if isinstance(found[0] if found else {}, dict) else [scalar(found)]
 
+    def without(self, board: Board) -> list[tuple[Mapping[str, Any], str]]:
+        """Return the queries that find nothing, each after its panel."""
+        pairs = ((panel, target) for panel in board.panels for target in panel["targets"])
+        return [(panel, target["expr"]) for panel, target in pairs if not self.ask(target)]
+
     def choices(self, variable: Mapping[str, Any]) -> list[str]:
         """Return the values that a variable offers."""
         asked = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"])
@@ -55,6 +68,11 @@ class Stage:
         match = {"match[]": filled(asked[1], self.values)}
         found: list[str] = self.prometheus.get(f"/api/v1/label/{asked[2]}/values", **match, **span)["data"]
         return found
+
+
+def everything(**chosen: str) -> dict[str, str]:
+    """Return what stands for the variables while nothing but these is chosen."""
+    return {**dict.fromkeys(("job", "instance"), ".+"), **dict.fromkeys(("project", "service"), ".*"), **chosen}
 
 
 def swept() -> None:
@@ -93,9 +111,8 @@ def played(place: Path) -> Iterator[Stage]:
             traffic.fill(0.88)
             prometheus.wait_for('brimline_action_timestamp_seconds{action="restart"}', 40)
             wait_until(lambda: time.time() > began + 20, "there is something to see", 30)
-        values = dict.fromkeys(("job", "instance"), ".+") | dict.fromkeys(("project", "service"), ".*")
-        chosen = {"container": LEAKY, "cgroup": SLICE, "__rate_interval": "5s"}
-        yield Stage(prometheus, began, time.time(), {**values, **chosen})
+        values = everything(container=LEAKY, cgroup=SLICE, __rate_interval="5s")
+        yield Stage(prometheus, began, time.time(), values)
 
 
 def watched(service: Service, place: Path, stack: ExitStack) -> Sidecar:

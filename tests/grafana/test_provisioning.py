@@ -8,8 +8,6 @@ import yaml
 
 from grafana.boards import ROOT
 
-PROVISIONING = ROOT / "grafana" / "provisioning"
-
 
 def read(*parts: str) -> Any:  # noqa: ANN401 (YAML)
     return yaml.safe_load(ROOT.joinpath(*parts).read_text(encoding="utf-8"))

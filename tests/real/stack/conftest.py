@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
 
 import pytest
 
+from real.cgroups import Group
 from real.places import MissingPartError
 from real.stack import standins
 from real.stack.walled import Compose, Walled
@@ -29,8 +32,23 @@ def walled() -> Iterator[Walled]:
 
 
 @pytest.fixture(scope="package")
-def stack(walled: Walled) -> Iterator[Compose]:
-    """The whole stack with its demonstration, up and healthy."""
+def unit() -> Iterator[str]:
+    """A unit of this machine, as systemd makes one: the name of its cgroup."""
+    v1, name = Path("/sys/fs/cgroup/memory"), "system.slice/brimline-demo.service"
+    tree, limit = (v1, "memory.limit_in_bytes") if v1.is_dir() else (v1.parent, "memory.max")
+    with ExitStack() as made:
+        for place in (tree / "system.slice", tree / name):
+            if not place.exists():
+                made.enter_context(closing(group := Group(place)))
+        group.write(limit, 64 << 20)
+        group.run("anon", 20)
+        yield name
+
+
+@pytest.fixture(scope="package")
+def stack(walled: Walled, unit: str) -> Iterator[Compose]:
+    """The whole stack with its demonstration, up and healthy, on a machine that has a unit too."""
+    assert unit
     try:
         compose = Compose(walled)
     except MissingPartError as missing:

@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 
+from grafana.boards import BOARDS, Board
+from grafana.stage import MAY_BE_EMPTY, Stage, everything
 from real.places import wait_until
 from real.stack.walled import Compose, Walled
 
 pytestmark = pytest.mark.timeout(400)
 
+MINUTE = 7  # scrapes, one each 10 s
 STORY = 120.0  # seconds from the moment that everything is up
 LEAKER = '{compose_service="translator"}'
 OURS = "fedcba9876543210"  # no container has this id
@@ -140,3 +143,17 @@ def test_a_leak_is_alerted_cleaned_and_restarted_within_two_minutes(walled: Wall
     assert (value(stack, 'brimline_container_memory_working_set_ratio{compose_service="model"}') or 0) > 0.7
     healthy = stack.query("brimline_container_healthy == 0")
     assert [labels["compose_service"] for labels, _ in healthy] == []
+
+
+@pytest.mark.parametrize("board", BOARDS, ids=[board.name for board in BOARDS])
+def test_each_query_of_a_dashboard_finds_data_of_the_demonstration(board: Board, stack: Compose, unit: str) -> None:
+    scrapes = "count_over_time(brimline_ticks_total[2m])"
+    wait_until(lambda: (value(stack, scrapes) or 0) >= MINUTE, "a minute's scrapes", 90)
+    ended = time.time()
+    chosen = everything(container="shop_translator_1", cgroup=unit, __rate_interval="40s")
+    seen = Stage(stack, ended - 2 * STORY, ended, chosen)
+    without = seen.without(board)
+    silent = [(panel["title"], query) for panel, query in without if MAY_BE_EMPTY not in panel["description"]]
+    assert silent == []
+    variables = [variable for variable in board.variables.values() if variable["type"] == "query"]
+    assert [variable["name"] for variable in variables if not seen.choices(variable)] == []

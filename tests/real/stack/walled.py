@@ -111,6 +111,11 @@ class Compose:
 
     def query(self, expression: str) -> list[tuple[dict[str, str], float]]:
         """Return what an expression yields in the stack's Prometheus."""
-        told = self._engine.fetch(f"http://127.0.0.1:9090/api/v1/query?query={urllib.parse.quote(expression)}")
-        result: list[dict[str, Any]] = json.loads(told)["data"]["result"] if told else []
+        told = self.get("/api/v1/query", query=expression)
+        result: list[dict[str, Any]] = told["data"]["result"] if told else []
         return [(series["metric"], float(series["value"][1])) for series in result]
+
+    def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 (JSON)
+        """GET a path of its Prometheus and return its JSON; None where nobody answers."""
+        told = self._engine.fetch(f"http://127.0.0.1:9090{path}?{urllib.parse.urlencode(parameters)}")
+        return json.loads(told) if told else None
