@@ -26,7 +26,7 @@ from brimline.rules.terms import Levels, RuleSet
 from brimline.sources.cgroup import FAMILIES, MEMORY_USED_RATIO
 from brimline.view import View
 from brimline.web.once import Once
-from brimline.web.pages import Pages
+from brimline.web.page.pages import Pages
 from measuring import Line, Way, heading, interleaved, timed
 
 AT = 1e9

@@ -26,7 +26,7 @@ from brimline.rules.terms import RuleSet
 from brimline.sdnotify import READY, STOPPING, WATCHDOG, Notice
 from brimline.sources import cgroup, process
 from brimline.ties import Ties
-from brimline.web.api_orders import Desk
+from brimline.web.api.orders import Desk
 from brimline.web.connections import Connections, Patience, serve
 from brimline.web.inbound import Inbound
 from brimline.web.routes import make_app

@@ -20,7 +20,7 @@ from brimline.metrics.catalog import by_name
 from brimline.rulefiles import load_rules
 from brimline.rules import casefile
 from brimline.sources.docker_container import LIMIT
-from brimline.web import webfile
+from brimline.web.access import webfile
 from docs.pages import ROOT
 
 COMPOSE = frozenset({"name", "services", "volumes", "networks"})

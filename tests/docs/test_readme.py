@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from brimline.cli.check_text import Result, body, status_line
-from brimline.cli.explanation import explanation
+from brimline.cli.check.text import Result, body, status_line
+from brimline.cli.explain.text import explanation
 from brimline.model import Alert, Diagnosis, Phase, Subject
 from brimline.rules.diagnosis import Facts, diagnose
 from docs.pages import page

@@ -19,7 +19,7 @@ import yaml
 from click.testing import CliRunner
 
 from brimline.cli import commands
-from brimline.web.api_operations import HEALTH, OPERATIONS
+from brimline.web.api.operations import HEALTH, OPERATIONS
 from docs import forms
 from docs.blocks import Block, blocks_of, typed
 from docs.pages import PAGES, ROOT, Page, page

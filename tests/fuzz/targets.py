@@ -25,7 +25,8 @@ from brimline.sources.cgroup import Facts
 from brimline.sources.cgroup_open import Dialect
 from brimline.sources.cgroup_v1 import CgroupV1
 from brimline.sources.cgroup_v2 import CgroupV2
-from brimline.web import alertmanager_webhook, webfile
+from brimline.web import alertmanager_webhook
+from brimline.web.access import webfile
 
 Target = Callable[[bytes], None]
 _ID: Final = "f" * 64

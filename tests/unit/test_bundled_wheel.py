@@ -54,3 +54,8 @@ def test_the_manual_page_and_the_completions_are_installed(wheel: Path) -> None:
         "share/man/man1/brimline.1",
         "share/zsh/site-functions/_brimline",
     }
+
+
+def test_the_styles_and_the_script_stand_beside_what_reads_them(wheel: Path) -> None:
+    names = {name for name in zipfile.ZipFile(wheel).namelist() if name.endswith((".css", ".js"))}
+    assert names == {"brimline/web/page/page.css", "brimline/web/page/page.js", "brimline/cli/report/report.css"}

@@ -10,9 +10,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brimline.cli import commands
-from brimline.cli.acting import Facts, acting
-from brimline.cli.closed import footer
-from brimline.cli.remembered import Remembered, remember
+from brimline.cli.check.closed import footer
+from brimline.cli.explain.acting import Facts, acting
+from brimline.cli.explain.remembered import Remembered, remember
 from brimline.deeds import Fate, Ledger, Pause, Verdict
 from brimline.journal import told
 from brimline.journal.file import NAME

@@ -10,7 +10,7 @@ from typing import Protocol
 import pytest
 from click.testing import CliRunner, Result
 
-from brimline.cli import check as verb
+from brimline.cli.check import verb
 from brimline.config import Config
 from brimline.errors import UnreachableError
 from brimline.model import Diagnosis, Phase

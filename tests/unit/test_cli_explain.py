@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from brimline.chain import chain_of
-from brimline.cli import explain as verb
+from brimline.cli.explain import verb
 from brimline.config import Config
 from brimline.model import Diagnosis, Level, Phase, Subject
 from brimline.standing import Measures, rows

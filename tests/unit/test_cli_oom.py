@@ -14,9 +14,9 @@ import pytest
 
 from brimline import bundled
 from brimline.app import App
-from brimline.cli import oom
-from brimline.cli.oom_cover import Cover, asked, room
-from brimline.cli.oom_kernel import Told, kernel
+from brimline.cli.check import oom
+from brimline.cli.check.oom_cover import Cover, asked, room
+from brimline.cli.check.oom_kernel import Told, kernel
 from brimline.config import Config
 from brimline.deeds import Verdict
 from brimline.kmsg import Bound, Kill

@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.cli import commands
-from brimline.cli import plot as verb
-from brimline.cli.plot_axes import Axes, byte_ticks, time_ticks
-from brimline.cli.plot_svg import Mark, Plot, draw, runs
+from brimline.cli.plot import verb
+from brimline.cli.plot.axes import Axes, byte_ticks, time_ticks
+from brimline.cli.plot.svg import Mark, Plot, draw, runs
 from unit.pasts import HOUR, MIB, MINUTE, alert, done, live, observed, samples, saw, service, write
 
 WEB = service("web")

@@ -13,12 +13,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from brimline.cli import commands, report_html, report_text
-from brimline.cli.report_events import Restarts
-from brimline.cli.report_facts import Report, Terms, report, standing
-from brimline.cli.report_leaks import leaks
-from brimline.cli.report_past import judged
-from brimline.cli.report_spark import spark
+from brimline.cli import commands
+from brimline.cli.report import page as report_html
+from brimline.cli.report import text as report_text
+from brimline.cli.report.events import Restarts
+from brimline.cli.report.facts import Report, Terms, report, standing
+from brimline.cli.report.leaks import leaks
+from brimline.cli.report.past import judged
+from brimline.cli.report.spark import spark
 from brimline.deeds import Entry, Verdict
 from brimline.journal.history import Sample
 from brimline.levels import LevelBook, Override
@@ -365,7 +367,7 @@ def test_a_bug_of_ours_is_not_called_damage_of_the_journal(
         raise bug("ours")
 
     live(tmp_path, {WEB: saw}, 5)
-    for verb, what in ((["report"], "report.put_together"), (["plot", "shop-web-1", "-o-"], "plot.find")):
+    for verb, what in ((["report"], "report.verb.put_together"), (["plot", "shop-web-1", "-o-"], "plot.verb.find")):
         monkeypatch.setattr(f"brimline.cli.{what}", broken)
         result = CliRunner().invoke(commands(), [*verb, f"--storage.path={tmp_path}"], prog_name="brimline")
         assert isinstance(result.exception, bug)

@@ -109,6 +109,11 @@ def test_one_that_has_written_nothing_for_long_may_hang(tmp_path: Path, monkeypa
     assert "that is long ago" not in status(tmp_path).stdout
 
 
+def test_a_journal_of_one_line_has_one_line(tmp_path: Path) -> None:
+    write(tmp_path, [note(FakeClock(), told.STARTED)])
+    assert "\njournal   1 line, " in status(tmp_path).stdout
+
+
 def test_a_journal_that_cannot_be_read_is_a_sentence(tmp_path: Path) -> None:
     missing = status(tmp_path / "none")
     assert missing.stdout.splitlines() == [

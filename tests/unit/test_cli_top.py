@@ -17,10 +17,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from brimline.cli import check_text, commands, watch, watching
-from brimline.cli import top as verb
-from brimline.cli.top_rows import Order, Screen, Trends, chosen, lines, moved, summary
-from brimline.cli.top_screen import Top, bar
+from brimline.cli import commands, watching
+from brimline.cli.check import text as check_text
+from brimline.cli.check import watch
+from brimline.cli.top import verb
+from brimline.cli.top.rows import Order, Screen, Trends, chosen, lines, moved, summary
+from brimline.cli.top.screen import Top, bar
 from brimline.config import Config, Loaded
 from brimline.loading import load
 from brimline.model import Diagnosis, Now, Phase
@@ -233,8 +235,8 @@ def test_without_rich_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> No
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
         return imported(name, *rest)
 
-    monkeypatch.delitem(sys.modules, "brimline.cli.top_screen")
-    monkeypatch.delattr("brimline.cli.top_screen")
+    monkeypatch.delitem(sys.modules, "brimline.cli.top.screen")
+    monkeypatch.delattr("brimline.cli.top.screen")
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(verb.click.ClickException, match=r'pip install "brimline\[tui\]"'):
         asyncio.run(verb._live(Loaded(Config(), {}, None), Screen()))

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from brimline.config import Config
-from brimline.web import envelope, events
-from brimline.web.api_fields import Condition
-from brimline.web.api_operations import HEALTH, OPERATIONS
+from brimline.web import envelope
+from brimline.web.api import events
+from brimline.web.api.fields import Condition
+from brimline.web.api.operations import HEALTH, OPERATIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "api.md"
 

@@ -18,10 +18,11 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 import hostile
 from brimline import engine, logs
-from brimline.cli import check as check_verb
-from brimline.cli import check_text, commands
-from brimline.cli.explanation import explanation
-from brimline.cli.watch import lines_of
+from brimline.cli import commands
+from brimline.cli.check import text as check_text
+from brimline.cli.check import verb as check_verb
+from brimline.cli.check.watch import lines_of
+from brimline.cli.explain.text import explanation
 from brimline.config import Config
 from brimline.deeds import Entry, EntryKind, Fate, Pause, Verdict
 from brimline.dockerorders import _message

@@ -12,9 +12,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 import hostile
-from brimline.cli import report_html, report_text
-from brimline.cli.plot_svg import Mark, Plot, draw
-from brimline.cli.report_facts import Report, Terms, report
+from brimline.cli.plot.svg import Mark, Plot, draw
+from brimline.cli.report import page as report_html
+from brimline.cli.report import text as report_text
+from brimline.cli.report.facts import Report, Terms, report
 from brimline.deeds import Entry, EntryKind, Pause, Verdict
 from brimline.labels import sanitise
 from brimline.levels import LevelBook
@@ -28,11 +29,11 @@ from brimline.model import (
     SourceStatus,
     Subject,
 )
-from brimline.web.frame import Frame as Window
-from brimline.web.front import front, heading
-from brimline.web.gathered import Gathered
-from brimline.web.query import Query
-from brimline.web.subject_page import Known, other_page, subject_page
+from brimline.web.page.frame import Frame as Window
+from brimline.web.page.front import front, heading
+from brimline.web.page.gathered import Gathered
+from brimline.web.page.query import Query
+from brimline.web.page.subject import Known, other_page, subject_page
 from unit.cli_views import GIB, HOST, Scene, alert, group
 from unit.hostile_scenes import CALM, SUBJECTS, Skeleton, bad_scene, obeyed
 from unit.page_scenes import AT, Scenery, decision, entry, restarted

@@ -18,7 +18,7 @@ from brimline import httpclient
 from brimline.actions.notify_options import NotifyOptions, WebhookOptions
 from brimline.actions.options import ActionsOptions
 from brimline.actions.webhook import Webhook
-from brimline.cli.replay_prometheus import Range, moments_of_prometheus
+from brimline.cli.rules.replay_prometheus import Range, moments_of_prometheus
 from brimline.deeds import Message
 from brimline.dockerapi import DockerApi
 from brimline.dockerthreads import Calls

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from brimline.cli.replay_journal import memory_of
-from brimline.cli.rules_replay import replay_ as verb
+from brimline.cli.rules.replay import replay_ as verb
+from brimline.cli.rules.replay_journal import memory_of
 from brimline.daemon import _REMEMBERED
 from brimline.model import Column, Kind, Snapshot, SourceReport, Subject
 from brimline.sources import cgroup, process
@@ -43,8 +43,8 @@ def history(directory: Path, services: dict[str, list[float | None]], step: int 
     return str(directory / "h.csv")
 
 
-def told(directory: Path, services: dict[str, list[float | None]], step: int = 15) -> dict[str, Any]:
-    done = replay(directory, "--csv", history(directory, services, step), "--json")
+def told(directory: Path, services: dict[str, list[float | None]]) -> dict[str, Any]:
+    done = replay(directory, "--csv", history(directory, services), "--json")
     assert done.exit_code == 0, done.output
     found: dict[str, Any] = json.loads(done.output)
     return found
@@ -193,8 +193,8 @@ def remembered(directory: Path, minutes: int, used: Callable[[int], int]) -> Fak
 
 def test_the_journals_own_minutes_are_replayed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     clock = remembered(tmp_path, 180, lambda minute: (50 + minute // 4) * MIB)
-    monkeypatch.setattr("brimline.cli.rules_replay.time.time", lambda: clock.wall)
-    monkeypatch.setattr("brimline.cli.rules_replay.memory_of", lambda _: 1000.0 * MIB)
+    monkeypatch.setattr("brimline.cli.rules.replay.time.time", lambda: clock.wall)
+    monkeypatch.setattr("brimline.cli.rules.replay.memory_of", lambda _: 1000.0 * MIB)
     rules = RULES.replace("memory_used_ratio > 85%", "[memory_used_ratio > 85%, limited == 1]")
     flags = ("--journal", "--json", f"--storage.path={tmp_path}")
     story = json.loads(replay(tmp_path, *flags, rules=rules).output)
@@ -220,7 +220,7 @@ def test_no_history(tmp_path: Path) -> None:
 
 def test_prometheus_is_asked_in_pieces_for_what_the_rules_need(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     end = START + 5 * 86_400
-    monkeypatch.setattr("brimline.cli.rules_replay.time.time", lambda: float(end))
+    monkeypatch.setattr("brimline.cli.rules.replay.time.time", lambda: float(end))
     metric = {"container": "a", "compose_project": "shop", "job": "brimline", "instance": "x:1"}
     ratios = [[START + i * 30, "0.9" if i > 100 else "NaN"] for i in range(5 * 2880)]
     kills = [[START + i * 30, "1" if i > 200 else "0"] for i in range(5 * 2880)]
@@ -243,7 +243,7 @@ def test_prometheus_is_asked_in_pieces_for_what_the_rules_need(tmp_path: Path, m
 
 def test_a_container_that_prometheus_shows_no_more_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prometheus has applied its look-back already; the last sample of a CSV holds for 5 minutes."""
-    monkeypatch.setattr("brimline.cli.rules_replay.time.time", lambda: float(START + 3600))
+    monkeypatch.setattr("brimline.cli.rules.replay.time.time", lambda: float(START + 3600))
     times = range(START, START + 3600, 30)
     answers = {
         "brimline_container_memory_used_ratio": [

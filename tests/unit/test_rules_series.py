@@ -7,7 +7,7 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brimline.cli.rules_test import test as verb
+from brimline.cli.rules.test import test as verb
 from brimline.metrics.catalog import by_name
 from brimline.model import Kind
 from brimline.rules.series import LOOK_BACK, Film, Mark, Series, parse_series, parse_values
@@ -94,9 +94,9 @@ def test_what_is_no_series_is_refused_where_it_stands(text: str, place: int, sai
     assert said in caught.value.slips[0].message
 
 
-def film(text: str, interval: int = 60_000) -> Film:
+def film(text: str) -> Film:
     metric, subject, extra = parse_series(f'{NAME}{{container="a"}}', METRICS)
-    return Film([Series(metric, subject, extra, parse_values(text))], interval)
+    return Film([Series(metric, subject, extra, parse_values(text))], 60_000)
 
 
 def standing(made: Film, at: int) -> float | str | None:

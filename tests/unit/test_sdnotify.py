@@ -62,8 +62,8 @@ class Beating:
         self.next_tick = asyncio.Event()
 
 
-async def turns(count: int = 5) -> None:
-    for _ in range(count):
+async def turns() -> None:
+    for _ in range(5):
         await asyncio.sleep(0)
 
 

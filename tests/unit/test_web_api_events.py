@@ -10,7 +10,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 import pytest
 from aiohttp import ClientSession
 
-from brimline.web import events
+from brimline.web.api import events
 from brimline.web.connections import Patience
 from unit.api_scene import face
 from unit.web_faces import FakeFace, asking, error, served

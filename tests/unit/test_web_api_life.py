@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
-from brimline.web.api_orders import Desk
+from brimline.web.api.orders import Desk
 from unit.hand_life import Life, place
 from unit.web_faces import Ask, FakeFace, asking, data, served
 
@@ -15,12 +15,12 @@ RESTART = "/api/v1/targets/container/web/restart"
 Tick = Callable[[], Awaitable[None]]
 
 
-def live(directory: Path, check: Callable[[Ask, Tick, Life], Awaitable[None]], *, ratio: float = 0.5) -> None:
+def live(directory: Path, check: Callable[[Ask, Tick, Life], Awaitable[None]]) -> None:
     """Run `check(ask, tick, life)` with a container that may be restarted and has been measured for a while."""
 
     async def run() -> None:
         with place(directory) as here:
-            here.container("web", ratio)
+            here.container("web", 0.5)
             async with here.life() as life:
                 face = FakeFace(rules=life.rules)
                 face.past = life.journal  # type: ignore[assignment] # the real one

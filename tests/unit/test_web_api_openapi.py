@@ -13,8 +13,8 @@ from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-from brimline.web.api_operations import HEALTH, OPERATIONS, Operation
-from brimline.web.openapi import document, spelled
+from brimline.web.api.openapi import document, spelled
+from brimline.web.api.operations import HEALTH, OPERATIONS, Operation
 from conftest import Golden
 from unit.api_scene import EVERYBODY, face, restarting
 from unit.web_faces import Ask, FakeDesk, FakeFace, asking, browse, served

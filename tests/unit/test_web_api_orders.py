@@ -11,7 +11,7 @@ from aiohttp.test_utils import make_mocked_request
 from brimline.deeds import EntryKind, Pause, Request, Verdict
 from brimline.journal import told
 from brimline.policy.pauses import pause_of
-from brimline.web.api_orders import caller
+from brimline.web.api.orders import caller
 from brimline.web.door import USER
 from unit.api_scene import API, face, refusal
 from unit.cli_views import Scene, group
@@ -94,7 +94,7 @@ def test_who_waits_in_vain_gets_the_id() -> None:
 
 
 def test_only_so_many_wait_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brimline.web.api_orders._WAITERS", 1)
+    monkeypatch.setattr("brimline.web.api.orders._WAITERS", 1)
     desk, there = FakeDesk(), face()
 
     async def run() -> None:

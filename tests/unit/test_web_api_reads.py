@@ -17,10 +17,10 @@ from brimline.deeds import Entry, EntryKind
 from brimline.model import Diagnosis, Kind, Now, Phase, Subject
 from brimline.rules.terms import RuleSet
 from brimline.view import View
-from brimline.web import api
-from brimline.web.api_answers import Targets
-from brimline.web.api_queries import TargetsQuery
-from brimline.web.api_views import Shown
+from brimline.web.api import reads as api
+from brimline.web.api.answers import Targets
+from brimline.web.api.queries import TargetsQuery
+from brimline.web.api.views import Shown
 from unit.api_scene import API, BOT, IDLE, LOST, OTHER, UNIT, YOUNG, face, restarting
 from unit.cli_views import GIB, MIB, Scene, alert, container
 from unit.web_faces import Ask, FakeFace, FakePast, browse, data, error
@@ -340,7 +340,7 @@ def test_wrong_paths_methods_and_bugs_get_the_envelope(monkeypatch: pytest.Monke
         wrong = await ask("/api/v1/alerts", "DELETE")
         assert "use GET" in await error(wrong, 405, "method_not_allowed")
         assert "GET" in wrong.headers["Allow"]
-        monkeypatch.setattr("brimline.web.api.rules", lambda _: 1 / 0)
+        monkeypatch.setattr("brimline.web.api.reads.rules", lambda _: 1 / 0)
         assert "its log says why" in await error(await ask("/api/v1/rules"), 500, "internal")
 
     browse(check, face())
@@ -416,7 +416,7 @@ def test_a_page_of_targets_is_made_once_a_tick(monkeypatch: pytest.MonkeyPatch) 
         made.append(view)
         return Shown(view, rules)
 
-    monkeypatch.setattr("brimline.web.api.Shown", counted)
+    monkeypatch.setattr("brimline.web.api.reads.Shown", counted)
 
     async def check(ask: Ask) -> None:
         await asyncio.gather(*(ask("/api/v1/targets") for _ in range(5)))

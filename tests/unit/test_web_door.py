@@ -14,11 +14,12 @@ import pytest
 from pydantic import SecretStr
 
 from brimline.errors import BrimlineError
-from brimline.web import auth, door
-from brimline.web.auth import TooManyError, Users
-from brimline.web.lock import Lock
-from brimline.web.ratelimit import Bucket
-from brimline.web.sites import Names
+from brimline.web import door
+from brimline.web.access import auth
+from brimline.web.access.auth import TooManyError, Users
+from brimline.web.access.lock import Lock
+from brimline.web.access.ratelimit import Bucket
+from brimline.web.access.sites import Names
 from unit.web_faces import Ask, FakeDesk, FakeFace, browse, served
 
 SECRET = "correct horse"  # noqa: S105 - in a test

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from brimline.errors import ConfigError
-from brimline.web.tls import lock_of
-from brimline.web.webfile import WebFile, load
+from brimline.web.access.tls import lock_of
+from brimline.web.access.webfile import WebFile, load
 
 HASH = "$2b$10$zVRcFJpt52Bxhp.LbQdHT.wypBMhdUx5sre5dvWzxDRK85wfyzAyW"
 PAIR = "tls_server_config:\n  cert_file: a.crt\n  key_file: a.key\n"

@@ -11,9 +11,9 @@ import pytest
 
 from brimline.deeds import EntryKind, Pause, Verdict
 from brimline.model import Diagnosis, Phase, SourceStatus, Subject
-from brimline.web.front import front, heading
-from brimline.web.gathered import Gathered
-from brimline.web.query import Query
+from brimline.web.page.front import front, heading
+from brimline.web.page.gathered import Gathered
+from brimline.web.page.query import Query
 from unit.cli_views import GIB, HOST, alert, container, group
 from unit.page_scenes import AT, Scenery, crowd, decision, entry, restarted, shop
 

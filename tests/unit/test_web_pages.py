@@ -14,9 +14,9 @@ import pytest
 
 from brimline.deeds import Entry
 from brimline.journal.lines import Wanted
-from brimline.web import pages
-from brimline.web.frame import Frame
-from brimline.web.gathered import Gathered
+from brimline.web.page import pages
+from brimline.web.page.frame import Frame
+from brimline.web.page.gathered import Gathered
 from unit.cli_views import cgroup, container
 from unit.page_scenes import PastOf, Scenery, Shown, crowd, members, shop
 from unit.test_web_front import Page

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.model import Phase
-from brimline.web.gathered import Gathered
-from brimline.web.query import ORDERS, Query
-from brimline.web.table import table
+from brimline.web.page.gathered import Gathered
+from brimline.web.page.query import ORDERS, Query
+from brimline.web.page.table import table
 from unit.cli_views import alert, container
 from unit.page_scenes import Scenery
 

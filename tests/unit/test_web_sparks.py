@@ -13,8 +13,8 @@ from brimline.journal.minutes import Trace
 from brimline.journal.packing import NOTHING
 from brimline.model import Kind
 from brimline.standing import Measures, Row, State
-from brimline.web.bars import Part, legend, parts_of, stack
-from brimline.web.sparks import Hour, chart, hour_of, spark, tone
+from brimline.web.page.bars import Part, legend, parts_of, stack
+from brimline.web.page.sparks import Hour, chart, hour_of, spark, tone
 from unit.cli_views import GIB, container
 from unit.page_scenes import AT, Scenery, entry, restarted, shop
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from brimline.deeds import EntryKind
 from brimline.members import Members
 from brimline.model import Level, Subject
-from brimline.web.gathered import Gathered
-from brimline.web.subject_page import Known, other_page, subject_page
+from brimline.web.page.gathered import Gathered
+from brimline.web.page.subject import Known, other_page, subject_page
 from unit.cli_views import GIB, HOST, container, group
 from unit.page_scenes import Scenery, entry, members, restarted, shop
 from unit.test_web_front import Page

@@ -23,7 +23,7 @@ from brimline.metrics.self import SelfMetrics
 from brimline.model import Subject
 from brimline.rules.terms import Levels, RuleSet
 from brimline.view import View
-from brimline.web.api_orders import Desk
+from brimline.web.api.orders import Desk
 from brimline.web.connections import Connections, Patience, Served, serve
 from brimline.web.routes import make_app
 from fakes import FakeClock

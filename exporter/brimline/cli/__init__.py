@@ -1,4 +1,4 @@
-"""The command line: a file a verb, imported only when it is called."""
+"""The command line: a file or a room a verb, imported only when it is called."""
 
 from __future__ import annotations
 
@@ -13,18 +13,24 @@ import click
 VERBS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
     {
         "run": ("brimline.cli.run:run", "Measure every interval and serve /metrics."),
-        "check": ("brimline.cli.check:check", "Show every subject against its levels; also a Nagios plugin."),
-        "top": ("brimline.cli.top:top", "Show every subject live, the worst first."),
-        "explain": ("brimline.cli.explain:explain", "Say what one subject's memory consists of and what limits it."),
-        "status": ("brimline.cli.status:status", "Say whether Brimline runs, what it may do and what it did last."),
-        "report": ("brimline.cli.report:report", "Write a report of the last hours or days."),
-        "plot": ("brimline.cli.plot:plot", "Draw the memory of NAME over time."),
+        "check": ("brimline.cli.check.verb:check", "Show every subject against its levels; also a Nagios plugin."),
+        "top": ("brimline.cli.top.verb:top", "Show every subject live, the worst first."),
+        "explain": (
+            "brimline.cli.explain.verb:explain",
+            "Say what one subject's memory consists of and what limits it.",
+        ),
+        "status": (
+            "brimline.cli.status.verb:status",
+            "Say whether Brimline runs, what it may do and what it did last.",
+        ),
+        "report": ("brimline.cli.report.verb:report", "Write a report of the last hours or days."),
+        "plot": ("brimline.cli.plot.verb:plot", "Draw the memory of NAME over time."),
         "journal": ("brimline.cli.journal:journal", "Show what was decided, done and asked for, and why."),
         "pause": ("brimline.cli.pause:pause", "Let Brimline do nothing to NAME, or to anything."),
         "resume": ("brimline.cli.resume:resume", "End the pause of NAME, or all pauses."),
         "restart": ("brimline.cli.restart:restart", "Restart NAME through the running Brimline's policy."),
-        "rules": ("brimline.cli.rules:rules", "Check, test, export or replay the threshold rules."),
-        "config": ("brimline.cli.config:config", "Check, print or describe the configuration."),
+        "rules": ("brimline.cli.rules.verb:rules", "Check, test, export or replay the threshold rules."),
+        "config": ("brimline.cli.config.verb:config", "Check, print or describe the configuration."),
         "healthcheck": ("brimline.cli.healthcheck:healthcheck", "Ask a running Brimline whether it is healthy."),
         "version": ("brimline.cli.version:version", "Print the version."),
         "completion": ("brimline.cli.completion:completion", "Print the completion script of a shell."),

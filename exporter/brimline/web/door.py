@@ -23,11 +23,11 @@ from aiohttp import web
 from brimline.config import WebConfig
 from brimline.errors import BrimlineError
 from brimline.loading import read_text
-from brimline.web.auth import TooManyError
-from brimline.web.lock import Lock
-from brimline.web.ratelimit import Bucket
-from brimline.web.sites import SAFE, Names
-from brimline.web.tokenfile import TokenFile
+from brimline.web.access.auth import TooManyError
+from brimline.web.access.lock import Lock
+from brimline.web.access.ratelimit import Bucket
+from brimline.web.access.sites import SAFE, Names
+from brimline.web.access.tokenfile import TokenFile
 
 USER: Final = web.RequestKey("user", str)  # who it comes from, once that is proved
 TOKEN: Final = "token"  # noqa: S105 - what a request is called that showed it
@@ -160,7 +160,7 @@ class Door:
 
 
 def _locked(name: str) -> Lock:
-    from brimline.web.tls import lock_of  # noqa: PLC0415 - its models cost 0.5 MB, and most have no web file
+    from brimline.web.access.tls import lock_of  # noqa: PLC0415 - its models cost 0.5 MB, and most have no web file
 
     return lock_of(name, read_text)
 

@@ -16,8 +16,8 @@ from aiohttp import web
 
 from brimline.deeds import Request
 from brimline.model import Clock
+from brimline.web.access.tokenfile import TokenFile
 from brimline.web.alertmanager_webhook import UnreadableError, Wish, parse
-from brimline.web.tokenfile import TokenFile
 
 LARGEST: Final = 1 << 16  # bytes of a body: more than a hundred alerts
 PATIENCE: Final = 10.0  # seconds in which a body must be there

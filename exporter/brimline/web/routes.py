@@ -12,17 +12,18 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from brimline.config import WebConfig
-from brimline.web import api_routes, envelope
-from brimline.web.api_orders import Desk
+from brimline.web import envelope
+from brimline.web.api import routes as api_routes
+from brimline.web.api.events import PLACES, Stream
+from brimline.web.api.orders import Desk
 from brimline.web.connections import Connections
 from brimline.web.door import DOOR, Door
-from brimline.web.events import PLACES, Stream
 from brimline.web.exposition import Exposition
 from brimline.web.face import Face
 from brimline.web.inbound import Inbound
 from brimline.web.lifecycle import Lifecycle
 from brimline.web.once import Once
-from brimline.web.pages import Pages
+from brimline.web.page.pages import Pages
 from brimline.web.slices import Slices
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]

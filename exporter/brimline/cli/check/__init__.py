@@ -1,0 +1,1 @@
+"""`brimline check`, and its `--watch` and `--oom`."""

@@ -1,0 +1,1 @@
+"""`brimline report`."""

@@ -1,0 +1,1 @@
+"""`brimline rules` and its own verbs."""

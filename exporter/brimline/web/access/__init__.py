@@ -1,0 +1,1 @@
+"""Who may come in: the web file, its certificates and passwords, tokens, names, a rate."""

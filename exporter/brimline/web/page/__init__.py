@@ -1,0 +1,1 @@
+"""The pages for people: what a tick is gathered into, and what is drawn of it."""
