@@ -178,7 +178,7 @@ def container(name: str = "web", uid: str = "c1", labels: tuple[str, str] = ("",
 
 
 def target(subject: Subject, directories: Mapping[str, str], **more: object) -> Target:
-    fields: dict[str, object] = {"container_id": subject.uid, "main_pid": 0, "declared_limit": None, "started": 0.0}
+    fields: dict[str, object] = {"main_pid": 0, "declared_limit": None, "started": 0.0}
     return Target(subject=subject, directories=directories, **{**fields, **more})  # type: ignore[arg-type] - test data
 
 

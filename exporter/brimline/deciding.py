@@ -47,7 +47,7 @@ class Told(Protocol):
         ...
 
 
-Begin = Callable[[Decision, Container | None], None]
+Begin = Callable[[Decision], None]
 
 
 class Deciding:
@@ -107,7 +107,7 @@ class Deciding:
         decisions = decide(tick)
         self._storm = tick.storm
         for wish, decision in zip(wishes, decisions, strict=True):
-            self._follow(wish, decision, scene)
+            self._follow(wish, decision)
         standing = set(map(_asked, decisions))
         self._last = {key: verdict for key, verdict in self._last.items() if key in standing}
         self._late &= standing
@@ -126,7 +126,7 @@ class Deciding:
             self._last[asked] = verdict
             self._told.decided(replace(decision, verdict=verdict, reason=reason))
 
-    def _follow(self, wish: Wish, decision: Decision, scene: Scene) -> None:
+    def _follow(self, wish: Wish, decision: Decision) -> None:
         match decision.verdict:
             case Verdict.RUN:
                 self.book.begin(decision)
@@ -137,7 +137,7 @@ class Deciding:
                 self.book.conclude(decision, done, fate=Fate.DONE, mono=decision.at.mono)
         self._tell(decision)
         if decision.verdict is Verdict.RUN:  # last: it may be refused at once
-            self._begin(decision, scene.containers.get(decision.subject))
+            self._begin(decision)
 
     def _tell(self, decision: Decision) -> None:
         """Tell what is new; not what is tried in vain tick after tick, nor that an action waits for itself."""

@@ -125,6 +125,26 @@ class Deed:
     episode: str = ""  # as in its Decision
 
 
+def begun(decision: Decision) -> Deed:
+    """Return the deed a decision becomes once it is begun, under way."""
+    return Deed(
+        id=decision.id,
+        action=decision.action,
+        name=decision.subject.name,
+        labels=decision.subject.labels,
+        uid=decision.subject.uid,
+        service=decision.service,
+        rule=decision.rule,
+        caller=decision.caller,
+        image_id=decision.image_id,
+        limit=decision.limit,
+        began=decision.at.mono,
+        ended=None,
+        fate=Fate.INTENDED,
+        episode=decision.episode,
+    )
+
+
 def whose(of: Subject | Deed) -> Whose:
     """Return by what deeds follow a subject."""
     return of.name, of.labels

@@ -208,7 +208,7 @@ class Hand:
         self._deciding.refused(decision, verdict, reason)
         self._telling.decided(replace(decision, verdict=verdict, reason=reason))
 
-    def _begin(self, decision: Decision, _: Container | None) -> None:
+    def _begin(self, decision: Decision) -> None:
         standing = self._standings(decision.subject)
         if standing is None:
             self.refused(decision, Verdict.STALE_DATA, f"{decision.subject.name} was not measured in this tick")

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -68,7 +67,7 @@ class HttpClient:
     def __init__(self) -> None:
         self._session: aiohttp.ClientSession | None = None
 
-    async def send(  # noqa: PLR0913 - the parts of a request
+    async def send(
         self,
         method: str,
         url: str,
@@ -76,7 +75,6 @@ class HttpClient:
         seconds: float,
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
-        tls: ssl.SSLContext | None = None,
     ) -> HttpAnswer:
         """Send a request and return the answer; raises UnreachableError with a sentence that holds no secret."""
         shown = hide_secrets(url)
@@ -84,7 +82,7 @@ class HttpClient:
             if forbidden(host := URL(url).host or ""):  # no resolver is asked for an address
                 raise UnreachableError(f"{method} {shown}: {host} {WHY}")
             async with asyncio.timeout(seconds):
-                return await self._send(method, url, body, {**_AGENT, **(headers or {})}, tls)
+                return await self._send(method, url, body, {**_AGENT, **(headers or {})})
         except TimeoutError:
             raise UnreachableError(f"{method} {shown}: no answer within {seconds:g} s") from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
@@ -95,9 +93,7 @@ class HttpClient:
         if self._session is not None:
             await self._session.close()
 
-    async def _send(
-        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str], tls: ssl.SSLContext | None
-    ) -> HttpAnswer:
+    async def _send(self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]) -> HttpAnswer:
         if self._session is None:
             # A connection kept open would be closed by the other side just when it is used again.
             self._session = aiohttp.ClientSession(
@@ -105,10 +101,7 @@ class HttpClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trust_env=False,
             )
-        request = self._session.request(
-            method, url, data=body, headers=headers, allow_redirects=False, ssl=tls if tls is not None else True
-        )
-        async with request as response:
+        async with self._session.request(method, url, data=body, headers=headers, allow_redirects=False) as response:
             told = await response.content.read(LONGEST_ANSWER)
             while len(told) < LONGEST_ANSWER and (more := await response.content.read(LONGEST_ANSWER - len(told))):
                 told += more

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
+from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
 
@@ -26,14 +26,6 @@ SUBJECT_LABELS: Final[Mapping[Kind, tuple[str, ...]]] = MappingProxyType(
         Kind.HOST: (),
     }
 )
-
-
-class Nothing(Enum):
-    """The three kinds of nothing; never mixed, never 0."""
-
-    UNKNOWN = "unknown"  # the source failed
-    GONE = "gone"  # the owning source answered without the subject
-    ABSENT = "absent"  # the field does not exist for this subject
 
 
 class MetricKind(StrEnum):
@@ -153,7 +145,6 @@ class Target:
     """A container whose memory is to be read: where its cgroup is, and what its owner declared."""
 
     subject: Subject
-    container_id: str
     main_pid: int  # 0 where the engine runs elsewhere
     directories: Mapping[str, str]  # controller ("memory", "pressure", "cpu", "cpuacct") -> directory
     declared_limit: int | None  # label brimline.limit

@@ -113,12 +113,11 @@ def picture(  # noqa: PLR0913 - a panel's settings
     width: int = 12,
     stacked: bool = False,
     bars: bool = False,
-    steps: Steps = PLAIN,
     top: float | None = None,
 ) -> timeseries.Panel:
     """Return lines over time; stacked as areas, or as bars what rose within each step."""
     panel = _asking(timeseries.Panel().title(title).description(text), asks, now=False)
-    panel = panel.unit(unit).span(width).height(8).min(0).thresholds(_steps(steps))
+    panel = panel.unit(unit).span(width).height(8).min(0).thresholds(_steps(PLAIN))
     panel = panel.draw_style(shapes.GraphDrawStyle.BARS if bars else shapes.GraphDrawStyle.LINE)
     panel = (
         panel.line_width(1).fill_opacity(60 if bars else 30 if stacked else 0).show_points(shapes.VisibilityMode.NEVER)

@@ -20,6 +20,12 @@ def dockerd() -> Iterator[Dockerd]:
     yield from _running()
 
 
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Dockerd]:
+    """A dockerd whose containers live as long as one file's tests."""
+    yield from _running()
+
+
 @pytest.fixture
 def own_dockerd() -> Iterator[Dockerd]:
     """A dockerd for this test alone, to be killed, stopped or filled."""

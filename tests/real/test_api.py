@@ -13,24 +13,12 @@ import pytest
 
 from brimline.deeds import EntryKind
 from real.engine import Dockerd
-from real.places import MissingPartError, wait_until
+from real.places import wait_until
 from real.service import Service, Traffic
 from real.watching import Watching, quick_rules
 
 pytestmark = pytest.mark.timeout(240)
 NAMES = ("asked", "leaking")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Dockerd]:
-    """A dockerd whose containers live as long as this file's tests."""
-    try:
-        daemon = Dockerd()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
-    with closing(daemon):
-        daemon.start()
-        yield daemon
 
 
 @pytest.fixture(scope="module")

@@ -54,18 +54,6 @@ def started(engine: Dockerd, name: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def engine() -> Iterator[Dockerd]:
-    """A dockerd whose containers live as long as this file's tests."""
-    try:
-        daemon = Dockerd()
-    except MissingPartError as missing:
-        pytest.skip(str(missing))
-    with closing(daemon):
-        daemon.start()
-        yield daemon
-
-
-@pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("hand")
 

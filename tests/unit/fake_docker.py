@@ -118,9 +118,7 @@ class Request(BaseHTTPRequestHandler):
             self.raw(304, b"")
             return
         if running:
-            fake.say(container_id, "kill", signal="15")
-            fake.end(container_id, 143)
-            fake.say(container_id, "stop")
+            fake.stopped(container_id)
         if verb != "stop":
             fake.begin(container_id, seconds=0.5)
         if verb == "restart":
@@ -307,6 +305,12 @@ class FakeDocker:
         state.update(Status="exited", Running=False, Pid=0, ExitCode=exit_code, OOMKilled=oom_killed)
         state.update(FinishedAt=moment(self.tick(0.01)))
         self.say(container_id, "die", exitCode=str(exit_code))
+
+    def stopped(self, container_id: str) -> None:
+        """Let a client stop it, which ends by the signal."""
+        self.say(container_id, "kill", signal="15")
+        self.end(container_id, 143)
+        self.say(container_id, "stop")
 
     def remove(self, container_id: str) -> None:
         """Remove it."""

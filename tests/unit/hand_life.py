@@ -183,9 +183,9 @@ class Life:
         """Make so many ticks."""
         return [await self.tick(seconds) for _ in range(count)]
 
-    async def until_run(self, within: int = 30) -> None:
+    async def until_run(self) -> None:
         """Tick until something was done."""
-        for _ in range(within):
+        for _ in range(30):
             if await self.tick() is Verdict.RUN:
                 return
         lines = self.place.told("SELECT text FROM lines")

@@ -22,6 +22,23 @@ DELIVERED = Receipt(Sent.DELIVERED)
 FAILED = Receipt(Sent.FAILED, "the receiver is down")
 
 
+class MemoryTold:
+    """What was told, for as long as the test; a text by its key."""
+
+    def __init__(self) -> None:
+        self._texts: dict[str, str] = {}
+
+    def load(self) -> Mapping[str, str]:
+        return dict(self._texts)
+
+    def save(self, changes: Mapping[str, str | None]) -> None:
+        for key, text in changes.items():
+            if text is None:
+                self._texts.pop(key, None)
+            else:
+                self._texts[key] = text
+
+
 class MemoryOutbox:
     """An outbox as the journal's is: in order per target, each id once."""
 

@@ -57,15 +57,15 @@ def daily(minute: int) -> float:
     return 0.62 + 0.15 * math.sin(minute / 1440 * 2 * math.pi)
 
 
-def live(directory: Path, shapes: Mapping[Subject, Shape], minutes: int, *, limit: int = 1000 * MIB) -> FakeClock:
+def live(directory: Path, shapes: Mapping[Subject, Shape], minutes: int) -> FakeClock:
     """Write what these used for so many minutes, one tick each; return the clock at the end."""
     clock = FakeClock()
     clock.wall = 1_700_002_800.0
-    subjects = tuple(shapes)
+    subjects, limit = tuple(shapes), 1000.0 * MIB
     with opened(directory, clock, measures=MEASURES) as journal:
         for minute in range(minutes):
             used = Column(USED, subjects, [shape(minute) * limit for shape in shapes.values()])
-            room = Column(LIMIT, subjects, [float(limit)] * len(subjects))
+            room = Column(LIMIT, subjects, [limit] * len(subjects))
             journal.minutes.observe(Snapshot(clock.now(), (SourceReport("cgroup", (used, room)),)))
             clock.pass_(MINUTE)
     return clock
@@ -96,8 +96,8 @@ def observed(subject: Subject, at: float) -> Entry:
     return Entry(EntryKind.OBSERVED, Now(at, at), f"{subject.name} was started anew", subject, "restart", f"o{at:.0f}")
 
 
-def service(name: str, project: str = "shop") -> Subject:
-    return container(f"{project}-{name}-1", f"{name}@1", (project, name))
+def service(name: str) -> Subject:
+    return container(f"shop-{name}-1", f"{name}@1", ("shop", name))
 
 
 def write(directory: Path, entries: Sequence[Entry]) -> None:

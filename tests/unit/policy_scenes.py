@@ -40,11 +40,11 @@ def container(
     )
 
 
-def wish(of: Container | Subject, action: str = "restart", *, rule: str = RULE, **told: object) -> Wish:
+def wish(of: Container | Subject, action: str = "restart", **told: object) -> Wish:
     """Return what a firing alert asks for."""
     subject = of.subject if isinstance(of, Container) else of
-    key = AlertKey(rule, subject.kind, subject.name, subject.labels) if rule else None
-    filled = {"alertname": rule.partition("/")[2], "severity": "critical", "episode": "1", "value": "91.0 %"}
+    key = AlertKey(RULE, subject.kind, subject.name, subject.labels)
+    filled = {"alertname": RULE.partition("/")[2], "severity": "critical", "episode": "1", "value": "91.0 %"}
     return Wish(subject, action, key=key, **{**filled, **told})
 
 

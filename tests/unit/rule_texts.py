@@ -46,9 +46,9 @@ def rules_of(*texts: str) -> RuleSet:
     return spec.load_all([(f"r{i}.yml", textwrap.dedent(text)) for i, text in enumerate(texts, 1)], words())
 
 
-def one(text: str, name: str = "X") -> Rule:
+def one(text: str) -> Rule:
     """Load one rule from its lines, without its name."""
-    return rules_of(file_of(text, name)).rules[0]
+    return rules_of(file_of(text)).rules[0]
 
 
 def file_of(text: str, name: str = "X") -> str:

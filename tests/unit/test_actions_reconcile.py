@@ -43,16 +43,9 @@ def conclude(bench: Bench, decision: Decision, guarded: Guard = lambda _: None) 
     return asyncio.run(body())
 
 
-def stop(bench: Bench, container_id: str) -> None:
-    """Let a client stop it."""
-    bench.fake.say(container_id, "kill", signal="15")
-    bench.fake.end(container_id, 143)
-    bench.fake.say(container_id, "stop")
-
-
 def test_a_new_start_says_that_it_happened(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.fake.begin(web, seconds=2.5)
     outcome, fate = conclude(bench, decision)
     assert (fate, outcome.ok) == (Fate.DONE, True)
@@ -87,7 +80,7 @@ def test_a_jump_of_the_wall_clock_costs_at_most_the_usual_wait(bench: Bench, jum
 
 def test_what_an_engine_that_died_left_down_is_started(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.forget()
     outcome, fate = conclude(bench, decision)
     assert (fate, outcome.ok) == (Fate.DONE, True)
@@ -102,13 +95,13 @@ def test_what_the_engine_itself_stopped_as_it_came_back_is_started(bench: Bench)
     bench.forget()
     bench.fake.tick(8)
     bench.clock.pass_(8)
-    stop(bench, web)  # dockerd 20.10 tells of it as of a person's stop
+    bench.fake.stopped(web)  # dockerd 20.10 tells of it as of a person's stop
     assert conclude(bench, decision)[1] is Fate.DONE
 
 
 def test_a_persons_own_stop_is_respected(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     outcome, fate = conclude(bench, decision)
     assert fate is Fate.ABANDONED
     assert "somebody else stopped it" in outcome.detail
@@ -125,7 +118,7 @@ def test_one_that_died_by_itself_is_started(bench: Bench) -> None:
 
 def test_a_restart_that_is_still_under_way_is_left_to_the_engine(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.plan(4.0, lambda: bench.fake.begin(web, seconds=0.1))
     outcome, fate = conclude(bench, decision)
     assert (fate, bench.fake.orders) == (Fate.DONE, [])
@@ -134,7 +127,7 @@ def test_a_restart_that_is_still_under_way_is_left_to_the_engine(bench: Bench) -
 
 def test_an_engine_that_is_away_is_waited_for(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.forget()
     bench.fake.stop()
     bench.plan(600.0, bench.fake.start)
@@ -153,7 +146,7 @@ def test_a_removed_container_has_failed(bench: Bench) -> None:
 
 def test_one_that_ended_again_has_failed(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.fake.begin(web)
     bench.fake.end(web, 3)
     outcome, fate = conclude(bench, decision)
@@ -164,7 +157,7 @@ def test_one_that_ended_again_has_failed(bench: Bench) -> None:
 
 def test_a_start_that_the_engine_refuses_is_tried_a_few_times(bench: Bench) -> None:
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.forget()
     bench.fake.faults["start"] = fake_docker.failure
     outcome, fate = conclude(bench, decision)
@@ -175,7 +168,7 @@ def test_a_start_that_the_engine_refuses_is_tried_a_few_times(bench: Bench) -> N
 
 def test_a_swarm_task_that_ended_is_swarms(bench: Bench) -> None:
     web, decision = began(bench, labels={"com.docker.swarm.task.id": "t1"})
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.forget()
     assert conclude(bench, decision)[1] is Fate.DONE
     assert bench.fake.orders == []
@@ -193,7 +186,7 @@ def test_other_actions_are_not_repeated(bench: Bench, action: str) -> None:
 def test_podmans_memory_tells_nothing_of_a_person(bench: Bench) -> None:
     bench.fake.version["Components"] = [{"Name": "Podman Engine", "Version": "5.4.0"}]
     web, decision = began(bench)
-    stop(bench, web)
+    bench.fake.stopped(web)
     assert conclude(bench, decision)[1] is Fate.DONE
     assert bench.state(web)["Running"] is True
 
@@ -210,7 +203,7 @@ def test_whoever_depends_on_it_follows_where_its_brimline_died_before_they_did(b
     web, _ = began(bench)
     gone, done = guests(bench, web, "gone", "done")
     decision = bench.decision(web)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.fake.begin(web)
     bench.fake.end(done, 0)
     bench.fake.begin(done)  # this one had been restarted before Brimline died
@@ -226,7 +219,7 @@ def test_they_follow_one_that_an_engine_had_left_down_too(bench: Bench) -> None:
     web, _ = began(bench)
     [guest] = guests(bench, web, "guest")
     decision = bench.decision(web)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.forget()
     assert conclude(bench, decision)[1] is Fate.DONE
     assert bench.fake.orders == [("start", web, None), ("restart", guest, None)]
@@ -243,7 +236,7 @@ def test_the_restart_of_a_guest_that_an_earlier_brimline_asked_for_is_waited_for
     web, _ = began(bench)
     [guest] = guests(bench, web, "guest")
     decision = bench.decision(web)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.fake.begin(web)
     bench.fake.say(guest, "kill", signal="15")  # the engine waits for it to end
 
@@ -261,7 +254,7 @@ def test_a_guest_that_was_signalled_and_runs_on_is_restarted_after_all(bench: Be
     web, _ = began(bench)
     [guest] = guests(bench, web, "guest")
     decision = bench.decision(web)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.fake.begin(web)
     bench.fake.say(guest, "kill", signal="1")  # it reads its configuration again
     conclude(bench, decision)
@@ -272,7 +265,7 @@ def test_a_guest_that_is_left_alone_is_left_alone_after_a_death_too(bench: Bench
     web, _ = began(bench)
     guests(bench, web, "guest")
     decision = bench.decision(web)
-    stop(bench, web)
+    bench.fake.stopped(web)
     bench.fake.begin(web)
     outcome, _ = conclude(bench, decision, guarded=lambda container: f"{container.subject.name} is paused")
     assert bench.fake.orders == []

@@ -200,9 +200,7 @@ def test_one_that_the_engine_stopped_and_could_not_start_is_started(bench: Bench
     job = bench.job(web)
 
     def stopped_only(request: fake_docker.Request) -> None:
-        bench.fake.say(web, "kill", signal="15")
-        bench.fake.end(web, 143)
-        bench.fake.say(web, "stop")
+        bench.fake.stopped(web)
         fake_docker.failure(request)
 
     bench.fake.faults["restart"] = stopped_only
@@ -235,9 +233,7 @@ def test_a_person_who_stops_it_first_has_their_way(bench: Bench) -> None:
     job = bench.job(web)
 
     def beaten(request: fake_docker.Request) -> None:
-        bench.fake.say(web, "kill", signal="15")
-        bench.fake.end(web, 143)
-        bench.fake.say(web, "stop")
+        bench.fake.stopped(web)
         fake_docker.cut_off(request)
 
     bench.fake.faults["restart"] = beaten

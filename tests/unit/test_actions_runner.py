@@ -67,7 +67,7 @@ class Deed:
 class Running:
     """A runner with everything around it."""
 
-    def __init__(self, bench: Bench, settle: float = 15.0) -> None:
+    def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.journal = MemoryJournal()
         self.order = self.journal.order
@@ -78,7 +78,7 @@ class Running:
         actions = {"cleanup": self.deed, "restart": Deed(self.order, "restart")}
         self.restart = actions["restart"]
         self.runner = Runner(
-            world, self.ears, actions, Reconciler(bench.containers, bench.clock, bench.sleep), settle=settle
+            world, self.ears, actions, Reconciler(bench.containers, bench.clock, bench.sleep), settle=15.0
         )
 
     def sight(self, subject: Subject) -> Standing | None:
@@ -97,9 +97,9 @@ class Running:
         await until(lambda: not self.runner.busy(), 20)
 
 
-def runs(bench: Bench, use: Callable[[Running], Awaitable[None]], settle: float = 15.0) -> Running:
+def runs(bench: Bench, use: Callable[[Running], Awaitable[None]]) -> Running:
     async def body() -> Running:
-        one = Running(bench, settle)
+        one = Running(bench)
         await use(one)
         await one.runner.close(0)
         return one

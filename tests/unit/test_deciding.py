@@ -10,7 +10,7 @@ import pytest
 from brimline import deciding
 from brimline.deciding import Deciding
 from brimline.deeds import Decision, Deed, Fate, Ledger, Outcome, Request, Verdict, Whose, whose
-from brimline.model import Alert, AlertKey, Column, Container, Kind, Now, Phase, Snapshot, SourceReport, Subject
+from brimline.model import Alert, AlertKey, Column, Kind, Now, Phase, Snapshot, SourceReport, Subject
 from brimline.policy import decide
 from brimline.policy.book import Book
 from brimline.policy.case import Tick
@@ -38,8 +38,7 @@ class Heard:
         self.begun: list[Decision] = []
         self.told: list[str] = []
 
-    def begin(self, decision: Decision, found: Container | None) -> None:
-        assert found is None or found.subject == decision.subject
+    def begin(self, decision: Decision) -> None:
         self.begun.append(decision)
 
     def decided(self, decision: Decision) -> None:

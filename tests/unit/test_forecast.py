@@ -29,8 +29,8 @@ def last(share: Callable[[float], float], until: float, **more: float) -> float 
     return list(said(share, until, **more))[-1][1]
 
 
-def leak(per_hour: float, base: float = 0.4) -> Callable[[float], float]:
-    return lambda age: base + per_hour * age / HOUR
+def leak(per_hour: float) -> Callable[[float], float]:
+    return lambda age: 0.4 + per_hour * age / HOUR
 
 
 def test_a_slow_leak_is_told_with_its_time() -> None:

@@ -144,9 +144,9 @@ def test_one_that_forgot_what_it_would_have_done_is_found_out(
     here, _ = both
     follow = Deciding._follow
 
-    def forgets(self: Deciding, wish: object, decision: Decision, scene: object) -> None:
+    def forgets(self: Deciding, wish: object, decision: Decision) -> None:
         if decision.verdict is not Verdict.DRY_RUN:
-            follow(self, wish, decision, scene)  # type: ignore[arg-type] # handed on
+            follow(self, wish, decision)  # type: ignore[arg-type] # handed on
 
     monkeypatch.setattr(Deciding, "_follow", forgets)
 
@@ -162,10 +162,10 @@ def test_one_that_orders_is_found_out(both: tuple[Place, Compared], monkeypatch:
     here, _ = both
     follow = Deciding._follow
 
-    def obeys(self: Deciding, wish: object, decision: Decision, scene: object) -> None:
-        follow(self, wish, decision, scene)  # type: ignore[arg-type] # handed on
+    def obeys(self: Deciding, wish: object, decision: Decision) -> None:
+        follow(self, wish, decision)  # type: ignore[arg-type] # handed on
         if decision.verdict is Verdict.DRY_RUN:
-            self._begin(decision, None)
+            self._begin(decision)
 
     monkeypatch.setattr(Deciding, "_follow", obeys)
 

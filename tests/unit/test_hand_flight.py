@@ -15,9 +15,9 @@ from brimline.config import Config
 from brimline.deeds import Verdict
 from brimline.hand import Hand
 from unit.acting import until
-from unit.fake_docker import Request
+from unit.fake_docker import Request, cut_off
 from unit.hand_dry import beside
-from unit.hand_life import Life, Place
+from unit.hand_life import Life, Place, place
 
 
 class Slow:
@@ -102,6 +102,38 @@ def test_a_reload_that_takes_leave_back_does_not_leave_the_container_down(here: 
         assert slow.asked == [web]
 
     asyncio.run(body())
+
+
+def test_a_dry_run_starts_what_an_acting_one_had_stopped_and_begins_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hand, "_GRACE", 0.0)
+
+    async def body(here: Place) -> None:
+        web = here.container()
+
+        def stopped(request: Request) -> None:
+            here.fake.end(web, 143)
+            cut_off(request)
+
+        here.fake.faults["restart"] = stopped
+        async with here.life() as life:
+            while life.look() is not Verdict.RUN:
+                assert here.clock.mono < 1100
+                await asyncio.sleep(0)
+            await until(lambda: not here.fake.containers[web]["State"]["Running"])
+        assert here.fates() == []
+        here.fake.faults.clear()
+        here.pass_(60)
+        async with here.life(actions={"dry_run": "true"}) as life:
+            await until(here.fates)
+            assert here.fates() == ["done"]
+            verdicts = await life.looks(40)
+        assert Verdict.DRY_RUN in verdicts
+        assert here.fake.orders == [("start", web, None)]
+
+    with place(tmp_path) as here:
+        asyncio.run(body(here))
 
 
 @pytest.mark.parametrize("which", ["_chronicle", "_telling"])

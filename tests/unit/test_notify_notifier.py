@@ -13,19 +13,18 @@ from aiohttp import web
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from brimline.actions import messages
+from brimline.actions import messages, notifier
 from brimline.actions.grouping import Bucket, portions
 from brimline.actions.lines import MOST
 from brimline.actions.messages import Event, Notice, OwnAlert
 from brimline.actions.notifier import Notifier
 from brimline.actions.notify_options import NotifyOptions
-from brimline.actions.told import MemoryTold
 from brimline.deeds import Fate, Verdict
 from brimline.errors import ConfigError
 from brimline.httpclient import HttpClient
 from brimline.model import Alert, Phase, Transition
 from fakes import FakeClock
-from unit.notify_parts import MemoryOutbox, Post, ScriptedSender, alert, decision, outcome, receiver
+from unit.notify_parts import MemoryOutbox, MemoryTold, Post, ScriptedSender, alert, decision, outcome, receiver
 
 HOOK: dict[str, Any] = {"name": "hook", "url": "http://127.0.0.1:9/x"}
 
@@ -526,7 +525,10 @@ def test_refusals_are_not_kept_where_nobody_is_told() -> None:
     asyncio.run(body())
 
 
-def test_a_disk_that_hangs_keeps_nothing_from_alertmanager_nor_from_a_webhook() -> None:
+def test_a_disk_that_hangs_keeps_nothing_from_alertmanager_nor_from_a_webhook(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notifier, "PATIENCE", 0.05)
     posted: list[Any] = []
 
     async def answer(request: web.Request) -> web.Response:
@@ -536,7 +538,6 @@ def test_a_disk_that_hangs_keeps_nothing_from_alertmanager_nor_from_a_webhook() 
     async def body() -> None:
         async with receiver(answer) as url:
             scene = Scene(alertmanagers=[url])
-            scene.notifier._patience = 0.05
             scene.outbox.add = lambda _: asyncio.Event().wait()  # type: ignore[assignment,method-assign]
             scene.tick(alert())
             await scene.notifier.flush()
@@ -568,7 +569,7 @@ def test_all_that_is_told_bears_the_configured_labels_and_its_own_go_first() -> 
         labels = {"host": "gpu-1", "severity": "none"}
         scene.notifier.use(scene.options.model_copy(update={"labels": labels}), interval=5.0)
         scene.delivery.use({hook.target: ScriptedSender(hook.target) for hook in scene.options.webhooks})
-        scene.tick(alert(), own=[OwnAlert("BrimlineJournalDown", "it is down", 1_700_000_000.0)])
+        scene.tick(alert(), own=[OwnAlert("BrimlineJournalDown", "it is down", 1_700_000_000.0, "warning")])
         told = [one for notices in await scene.flush() for one in notices]
         assert {one["labels"]["host"] for one in told} == {"gpu-1"}
         assert len(told) == 2

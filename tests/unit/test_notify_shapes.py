@@ -15,7 +15,7 @@ from brimline.actions import messages
 from brimline.actions.messages import Notice, OwnAlert
 from brimline.actions.shapes import NEVER, SHAPES, Frame, fingerprint, headline, moment
 from brimline.deeds import Fate, Verdict
-from unit.notify_parts import alert, decision, outcome, subject
+from unit.notify_parts import alert, decision, outcome
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs/webhook.schema.json").read_text(encoding="utf-8"))
 FIRED = messages.fired(alert(), {"summary": "web holds 90 %"})
@@ -173,10 +173,7 @@ def test_the_id_of_a_notice_tells_every_firing_from_every_other() -> None:
 
 
 def test_an_empty_label_is_none() -> None:
-    bare = subject("web")
-    lone = alert(labels=(("note", ""),))
-    assert "note" not in messages.fired(lone, {}).labels
-    assert messages.own(OwnAlert("X", "y", 0.0, subject=bare)).labels["container"] == "web"
+    assert "note" not in messages.fired(alert(labels=(("note", ""),)), {}).labels
 
 
 def test_a_value_that_is_no_number_is_left_out() -> None:

@@ -29,8 +29,8 @@ def rules(*texts: str, levels: str = "") -> RuleSet:
     return load(f"{levels}\ngroups:\n- name: g\n  rules:\n{lines}\n", "x.yml", VOCABULARY)
 
 
-def subject(name: str = "a", uid: str = "1", project: str = "", service: str = "") -> Subject:
-    return Subject(Kind.CONTAINER, name, (name, project, service), uid)
+def subject(name: str = "a", uid: str = "1", project: str = "") -> Subject:
+    return Subject(Kind.CONTAINER, name, (name, project, ""), uid)
 
 
 A, B = subject("a"), subject("b")

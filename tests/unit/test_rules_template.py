@@ -19,8 +19,8 @@ from brimline.rules.terms import Condition, Unit
 from unit.rule_texts import words
 
 
-def condition(*alternatives: str, kind: Kind = Kind.CONTAINER) -> Condition:
-    return Condition(tuple((expression.parse(text, kind, words()),) for text in alternatives))
+def condition(*alternatives: str) -> Condition:
+    return Condition(tuple((expression.parse(text, Kind.CONTAINER, words()),) for text in alternatives))
 
 
 HIGH = condition("memory_used_ratio > 85%")

@@ -10,8 +10,8 @@ from brimline.rules.terms import Func
 from brimline.rules.windows import mean, reduce
 
 
-def over(func: Func, samples: list[tuple[int, float]], start: int = 0, end: int = 60_000) -> float | None:
-    return reduce(func, [at for at, _ in samples], [value for _, value in samples], start, end)
+def over(func: Func, samples: list[tuple[int, float]]) -> float | None:
+    return reduce(func, [at for at, _ in samples], [value for _, value in samples], 0, 60_000)
 
 
 # Worked out by hand from promql/functions.go of Prometheus 3.

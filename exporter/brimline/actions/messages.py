@@ -66,13 +66,12 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class OwnAlert:
-    """Something is wrong with Brimline itself, or with what it may do: paused, journal down, a restart in vain."""
+    """Something is wrong with Brimline itself, or with what it may do: paused, journal down."""
 
     name: str  # such as BrimlineJournalDown
     text: str
     since: float  # wall time
-    severity: str = "warning"
-    subject: Subject | None = None
+    severity: str
 
 
 def identity(*parts: str) -> str:
@@ -111,26 +110,16 @@ def fired(alert: Alert, annotations: Mapping[str, str]) -> Notice:
 
 def own(alert: OwnAlert) -> Notice:
     """Tell that something is wrong with Brimline itself."""
-    subject = alert.subject
-    about = identity(
-        "brimline", alert.name, *((subject.kind, subject.name, *subject.labels) if subject is not None else ())
-    )
-    labels = {
-        "alertname": alert.name,
-        "severity": alert.severity,
-        **(subject_labels(subject.kind, subject.labels) if subject is not None else {}),
-    }
+    about = identity("brimline", alert.name)
     return Notice(
         id=identity(about, Event.FIRED, repr(alert.since)),
         event=Event.FIRED,
         about=about,
         text=alert.text,
-        labels=_without_empty(labels.items()),
+        labels={"alertname": alert.name, "severity": alert.severity},
         annotations={"summary": alert.text},
         at=alert.since,
         starts_at=alert.since,
-        kind=subject.kind if subject is not None else "",
-        subject=subject.name if subject is not None else "",
     )
 
 

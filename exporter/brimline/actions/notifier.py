@@ -32,7 +32,7 @@ from brimline.model import Alert, AlertKey, Clock, Now, Phase, Transition
 
 _log: Final = logging.getLogger(__name__)
 _LOOK_EVERY: Final = 1.0
-_PATIENCE: Final = 10.0  # seconds for the outbox to take messages in
+PATIENCE: Final = 10.0  # seconds for the outbox to take messages in
 _ENDED: Final = 1000  # alerts that are over and may still be told of: their action ends after them
 
 Annotate = Callable[[Alert], Mapping[str, str]]
@@ -52,14 +52,12 @@ class Notifier:
         told: Told,
         interval: float,
         external_url: str = "",
-        patience: float = _PATIENCE,
     ) -> None:
         self._annotate = annotate
         self._client = client
         self._clock = clock
         self._delivery = delivery
         self._told = told
-        self._patience = patience
         self._refusals = Refusals()
         self._refused: dict[str, tuple[str, str]] = {}  # what to remember of a refusal once it is queued
         self._firing: dict[str, Notice] = {}
@@ -204,10 +202,10 @@ class Notifier:
     async def _queue(self, drafts: Sequence[Draft]) -> None:
         """Put messages into the outbox; while the journal is down, or its disk hangs, they are sent once and say so."""
         try:
-            async with asyncio.timeout(self._patience):
+            async with asyncio.timeout(PATIENCE):
                 await self._delivery.queue([draft.message(self._external_url, durable=True) for draft in drafts])
         except (JournalError, TimeoutError) as error:
-            why = error if isinstance(error, JournalError) else f"the disk takes more than {self._patience:g} s"
+            why = error if isinstance(error, JournalError) else f"the disk takes more than {PATIENCE:g} s"
             _log.warning("messages are sent once and stand in no outbox: %s", why)
             self._delivery.send_once([draft.message(self._external_url, durable=False) for draft in drafts])
 

@@ -16,22 +16,3 @@ class Told(Protocol):
     def save(self, changes: Mapping[str, str | None]) -> None:
         """Keep these in the place of their older selves; None: forget it."""
         ...
-
-
-class MemoryTold:
-    """Forgets with the process."""
-
-    def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
-
-    def load(self) -> Mapping[str, str]:
-        """Return what was saved last."""
-        return dict(self._texts)
-
-    def save(self, changes: Mapping[str, str | None]) -> None:
-        """Keep these in the place of their older selves; None: forget it."""
-        for key, text in changes.items():
-            if text is None:
-                self._texts.pop(key, None)
-            else:
-                self._texts[key] = text

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from brimline.deeds import Decision, Deed, EntryKind, Fate, Ledger, Outcome
+from brimline.deeds import Decision, Deed, EntryKind, Fate, Ledger, Outcome, begun
 from brimline.journal import told
 from brimline.journal.reading import Reader
 from brimline.journal.rows import SELECT, Line, lines
@@ -54,7 +54,7 @@ def ledger(reader: Reader, now: Now, boot: str) -> Ledger:
         entry = written.seen(now, boot)
         match entry.kind:
             case EntryKind.INTENT:
-                deeds.setdefault(entry.decision_id, told.begun(told.decision_of(entry, written.entry)))
+                deeds.setdefault(entry.decision_id, begun(told.decision_of(entry, written.entry)))
             case EntryKind.OUTCOME if entry.decision_id in deeds:
                 deeds[entry.decision_id] = told.concluded(deeds[entry.decision_id], entry)
             case EntryKind.OBSERVED:
@@ -87,8 +87,8 @@ def last_life(reader: Reader, now: Now, boot: str) -> Sequence[tuple[Decision, O
     found = []
 
     def take(written: Line) -> None:
-        for begun in lines(reader.rows(_INTENT, (written.entry.decision_id,))):
-            decision = told.decision_of(begun.seen(now, boot), begun.entry)
+        for before in lines(reader.rows(_INTENT, (written.entry.decision_id,))):
+            decision = told.decision_of(before.seen(now, boot), before.entry)
             found.append((decision, *told.outcome_of(written.entry)))
 
     _each(lines(reader.rows(_LAST_LIFE, {"text": told.STARTED, "untold": _UNTOLD})), take)

@@ -115,26 +115,6 @@ def relapsed(deed: Deed, subject: Subject, at: Now) -> Entry:
     return Entry(EntryKind.RELAPSED, at, text, subject, deed.action, deed.id, {"rule": deed.rule})
 
 
-def begun(decision: Decision) -> Deed:
-    """Return the deed of an intent, under way."""
-    return Deed(
-        id=decision.id,
-        action=decision.action,
-        name=decision.subject.name,
-        labels=decision.subject.labels,
-        uid=decision.subject.uid,
-        service=decision.service,
-        rule=decision.rule,
-        caller=decision.caller,
-        image_id=decision.image_id,
-        limit=decision.limit,
-        began=decision.at.mono,
-        episode=decision.episode,
-        ended=None,
-        fate=Fate.INTENDED,
-    )
-
-
 def concluded(deed: Deed, entry: Entry) -> Deed:
     """Return the deed as its outcome's line leaves it."""
     before, after = entry.facts.get("before_bytes"), entry.facts.get("after_bytes")

@@ -10,7 +10,7 @@ from dataclasses import replace
 from operator import attrgetter
 from typing import Final
 
-from brimline.deeds import CLEANUP, RESTART, Decision, Deed, Fate, Ledger, Outcome, Whose, whose
+from brimline.deeds import CLEANUP, RESTART, Decision, Deed, Fate, Ledger, Outcome, Whose, begun, whose
 from brimline.model import Container, Subject
 from brimline.policy.terms import is_person, service_of
 
@@ -37,26 +37,6 @@ def lasts(deed: Deed) -> float:
     return RELAPSE if deed.rule else ASKED_AGAIN
 
 
-def intended(decision: Decision) -> Deed:
-    """Return the deed a decision becomes once it is begun."""
-    return Deed(
-        id=decision.id,
-        action=decision.action,
-        name=decision.subject.name,
-        labels=decision.subject.labels,
-        uid=decision.subject.uid,
-        service=decision.service,
-        rule=decision.rule,
-        caller=decision.caller,
-        image_id=decision.image_id,
-        limit=decision.limit,
-        began=decision.at.mono,
-        ended=None,
-        fate=Fate.INTENDED,
-        episode=decision.episode,
-    )
-
-
 class Book:
     """Deeds by their ids; `ledger` is what policy decides by."""
 
@@ -76,7 +56,7 @@ class Book:
 
     def begin(self, decision: Decision) -> None:
         """Count what is about to be done: before its intent is written."""
-        self._put(intended(decision))
+        self._put(begun(decision))
 
     def drop(self, decision: Decision) -> None:
         """Forget what was refused under the lock: nothing was done."""
@@ -86,7 +66,7 @@ class Book:
     def conclude(self, decision: Decision, outcome: Outcome, *, fate: Fate, mono: float) -> None:
         """Keep what became of it; the incarnation it left behind is ours."""
         deed = replace(
-            self._deeds.get(decision.id) or intended(decision),
+            self._deeds.get(decision.id) or begun(decision),
             ended=mono,
             fate=fate,
             before_bytes=outcome.before_bytes,

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final
 
-from brimline.deeds import RESTART, Decision, Deed, Fate, Ledger, Whose, whose
+from brimline.deeds import RESTART, Decision, Deed, Fate, Ledger, Whose, begun, whose
 from brimline.model import Container, Subject
-from brimline.policy.book import intended
 from brimline.policy.terms import SUCCESSOR, SUCCESSOR_LENGTH, Scene, Terms, Wish, service_of
 
 HOUR: Final = 3600.0
@@ -45,7 +44,7 @@ class Tick:
 
     def begin(self, decision: Decision) -> None:
         """Count a decision of this very tick."""
-        self._add(intended(decision))
+        self._add(begun(decision))
 
     def case(self, wish: Wish) -> Case:
         """Return a wish as the checks are handed it."""

@@ -10,7 +10,7 @@ from brimline.deeds import CLEANUP, RESTART, Verdict
 from brimline.labels import is_pod, names, protection, sanitise
 from brimline.model import Kind, Subject
 from brimline.policy.case import Case
-from brimline.policy.terms import Refusal, Terms
+from brimline.policy.terms import GRAVITY, Refusal, Terms
 
 RESTART_LABEL: Final = "brimline.restart"
 AUTOHEAL_LABEL: Final = "autoheal"
@@ -21,7 +21,7 @@ _NAMESPACE: Final = "io.kubernetes.pod.namespace"
 def configured(case: Case) -> Refusal | None:
     """Refuse what does not exist, cannot be done to such a subject, or lacks its setting."""
     wish = case.wish
-    if wish.action not in case.tick.terms.actions:
+    if wish.action not in GRAVITY:
         return Verdict.NOT_CONFIGURED, f'there is no action "{wish.action}" here'
     if wish.action == RESTART and wish.subject.kind is not Kind.CONTAINER:
         return Verdict.NOT_CONFIGURED, f"only a container can be restarted, {case.name} is a {wish.subject.kind}"

@@ -11,7 +11,8 @@ from brimline.deeds import CLEANUP, RECYCLE, RESTART, Pause, Verdict, Whose
 from brimline.labels import SWARM_SERVICE
 from brimline.model import AlertKey, Container, Kind, Now, Subject
 
-GRAVITY: Final = (RESTART, RECYCLE, CLEANUP)  # where several are asked for at once, the gravest is looked at first
+# All there are. Where several are asked for at once, the gravest is looked at first.
+GRAVITY: Final = (RESTART, RECYCLE, CLEANUP)
 
 _PERSONS: Final = ("cli", "api")
 _ONEOFF: Final = "com.docker.compose.oneoff"  # "True" on what `docker compose run` starts
@@ -43,7 +44,6 @@ class Terms:
     per_service: int = 3
     per_host: int = 10
     quiet: tuple[Window, ...] = ()
-    actions: frozenset[str] = frozenset(GRAVITY)  # that exist
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class AloneSource:
                 return SourceReport(self.name, (), error=reason)
             name = self._name
             subject = Subject(Kind.CONTAINER, name, (name, "", ""), f"{name}@{started:.2f}")
-            self._targets = (Target(subject, name, _FIRST, self._directories, self._limit, started),)
+            self._targets = (Target(subject, _FIRST, self._directories, self._limit, started),)
             self._columns = (Column(START_TIME_SECONDS[Kind.CONTAINER], (subject,), (started,)),)
         return SourceReport(self.name, self._columns)
 

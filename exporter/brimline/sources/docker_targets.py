@@ -94,7 +94,6 @@ class RunningContainers:
         directories = self._places[container.subject.uid].directories
         return Target(
             subject=container.subject,
-            container_id=container.id,
             main_pid=container.pid if directories else 0,  # a pid of another machine names a stranger here
             directories=directories,
             declared_limit=self.declared(container),

@@ -35,7 +35,7 @@ POLITE = ("sh", "-c", "trap 'exit 0' TERM; echo ready; while true; do sleep 0.1;
 class Acting:
     """A runner on a real engine, and the means to ask it for something."""
 
-    def __init__(self, engine: Dockerd, options: RestartOptions, start_period: float) -> None:
+    def __init__(self, engine: Dockerd) -> None:
         self.engine = engine
         self.clock = RealClock()
         self.journal = MemoryJournal()
@@ -46,8 +46,8 @@ class Acting:
         restart = Restart(
             self.containers,
             self.http,
-            options,
-            start_period=lambda _: start_period,
+            RestartOptions(),
+            start_period=lambda _: 20.0,
             clock=self.clock,
             sleep=asyncio.sleep,
             point=lambda _: None,
@@ -71,14 +71,9 @@ class Acting:
         return next((o, f) for d, o, f in self.ears.concludes if d.subject.name == name)
 
 
-def act(
-    engine: Dockerd,
-    use: Callable[[Acting], Awaitable[None]],
-    options: RestartOptions | None = None,
-    start_period: float = 20.0,
-) -> None:
+def act(engine: Dockerd, use: Callable[[Acting], Awaitable[None]]) -> None:
     async def body() -> None:
-        acting = Acting(engine, options or RestartOptions(), start_period)
+        acting = Acting(engine)
         try:
             await use(acting)
         finally:
@@ -195,7 +190,7 @@ def test_two_brimlines_do_one_action(engine: Dockerd) -> None:
     started(engine, "shared", "--stop-timeout", "1", command=STUBBORN)
 
     async def use(acting: Acting) -> None:
-        other = Acting(engine, RestartOptions(), 20.0)
+        other = Acting(engine)
         try:
             await asyncio.gather(acting.begin("shared"), other.begin("shared"))
             await asyncio.gather(acting.idle(), other.idle())
