@@ -44,7 +44,8 @@ def rush() -> None:
     first: object = None
     aim = ALERTED
     while True:
-        found = translate(0, 0.2) if first is None else translate(2048, 0.02)
+        # Small steps towards the brim: a large one would go over it.
+        found = translate(0, 0.2) if first is None else translate(2048 if aim == ALERTED else 512, 0.02)
         first = first or found.get("started")
         if found.get("started", first) != first:
             return

@@ -63,7 +63,7 @@ SUITES = (
     Suite("real", 1200, tests=["tests/real", *(f"--ignore={place}" for place in APART)], aside=True),
     Suite(
         "cgroup2",
-        450,
+        600,
         tests=["tests/real/test_cgroup2.py"],
         needs=[without_root, without("qemu-system-x86_64", "qemu-system-x86"), without("dockerd", "docker.io")],
     ),
