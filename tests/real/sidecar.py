@@ -11,6 +11,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
@@ -116,9 +117,13 @@ class Sidecar:
         seen = self.ticks()
         self.wait_for(lambda: self.ticks() >= seen + count, f"{count} more ticks")
 
-    def files(self) -> int:
-        """Return how many descriptors it has open."""
-        return len(list(Path(f"/proc/{self.pid}/fd").iterdir()))
+    def files(self) -> list[str]:
+        """Return what its descriptors lead to, sorted."""
+        found = []
+        for link in Path(f"/proc/{self.pid}/fd").iterdir():
+            with suppress(FileNotFoundError):  # closed meanwhile
+                found.append(str(link.readlink()))
+        return sorted(found)
 
     def signal(self, number: int) -> None:
         """Send it a signal."""
