@@ -44,7 +44,7 @@ class Suite:
     commands: Sequence[Sequence[str]] = ()
     tests: Sequence[str] = ()
     needs: Sequence[Callable[[], str | None]] = ()
-    aside: bool = False  # beside the others, after those of its kind: it mostly waits
+    aside: bool = False  # beside the others, after those of its kind: so that both lines take as long
 
 
 APART = ("tests/real/test_cgroup2.py", "tests/real/stack")  # suites of their own
@@ -54,13 +54,19 @@ SUITES = (
     Suite("layers", 15, commands=[["lint-imports"]]),
     Suite("unit", 420, tests=["tests/unit"]),
     Suite("gates", 60, tests=["tests/gates"], needs=[without_root]),
-    Suite("differential", 90, tests=["tests/differential"], needs=[without("promtool", "prometheus")]),
     Suite("golden", 20, tests=["tests/golden"]),
     Suite("docs", 30, tests=["tests/docs"]),
-    Suite("fuzz", 90, tests=["tests/fuzz"]),
-    Suite("grafana", 60, tests=["tests/grafana"], needs=[without("prometheus", "prometheus"), without("npm", "npm")]),
+    Suite("stack", 320, tests=["tests/real/stack"]),
     Suite("real", 1200, tests=["tests/real", *(f"--ignore={place}" for place in APART)], aside=True),
-    Suite("stack", 320, tests=["tests/real/stack"], aside=True),
+    Suite("differential", 90, tests=["tests/differential"], needs=[without("promtool", "prometheus")], aside=True),
+    Suite("fuzz", 90, tests=["tests/fuzz"], aside=True),
+    Suite(
+        "grafana",
+        80,
+        tests=["tests/grafana"],
+        needs=[without("prometheus", "prometheus"), without("npm", "npm")],
+        aside=True,
+    ),
     Suite(
         "cgroup2",
         600,
