@@ -319,7 +319,7 @@ def test_the_file_says_by_its_name_what_it_is(tmp_path: Path) -> None:
     for name, begins in (("a.html", "<!doctype html>"), ("a.md", "# Brimline report"), ("a.json", "{")):
         result = brimline(tmp_path, "-o", str(tmp_path / name))
         assert (result.exit_code, result.stdout) == (0, "")
-        assert result.stderr == f"{tmp_path / name}: 1 subjects, 0 actions\n"
+        assert result.stderr == f"{tmp_path / name}: 1 subject, 0 actions\n"
         assert (tmp_path / name).read_text(encoding="utf-8").startswith(begins)
     assert brimline(tmp_path).stdout.startswith("# Brimline report")
     refused_ = brimline(tmp_path, "-o", str(tmp_path / "none" / "a.md"))

@@ -59,4 +59,6 @@ def report(back: float | None, output: str | None, form: str | None, flags: Mapp
         Path(str(output)).write_text(text, encoding="utf-8")
     except OSError as error:
         raise click.ClickException(f"{output}: {error.strerror or error}; write another file with -o") from None
-    click.echo(f"{output}: {len(made.standings)} subjects, {len(made.actions)} actions", err=True)
+    subjects, actions = len(made.standings), len(made.actions)
+    held = f"{subjects} subject{'s' if subjects != 1 else ''}, {actions} action{'s' if actions != 1 else ''}"
+    click.echo(f"{output}: {held}", err=True)
