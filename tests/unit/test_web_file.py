@@ -67,6 +67,8 @@ def test_everything_that_can_be_said_can_be_read() -> None:
         (f"{PAIR}  client_ca_file: ca.crt\n", "asks nobody; write RequireAndVerifyClientCert"),
         (f"{PAIR}  client_allowed_sans: [prometheus]\n", "client_allowed_sans needs client_auth_type"),
         (f"{PAIR}  min_version: TLS10\n", "TLS 1.0 and 1.1 are broken and not served; write TLS12 or TLS13"),
+        (f"{PAIR}  min_version: [TLS10]\n", "min_version: found a list; write one of TLS12, TLS13"),
+        (f"{PAIR}  client_auth_type: {{RequestClientCert: 1}}\n", "client_auth_type: found a mapping; write one of"),
         (f"{PAIR}  min_version: TLS13\n  max_version: TLS12\n", "min_version is above max_version"),
         (f"{PAIR}  cipher_suites: [TLS_AES_128_GCM_SHA256]\n", "belongs to TLS 1.3, whose suites Python cannot choose"),
         (f"{PAIR}  cipher_suites: [RC4]\n", '"RC4" is no cipher suite'),

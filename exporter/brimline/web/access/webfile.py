@@ -42,6 +42,9 @@ _HEADERS: Final[Mapping[str, frozenset[str]]] = {
     "X-Frame-Options": frozenset({"deny", "sameorigin"}),
     "X-XSS-Protection": frozenset(),
 }
+# Tuples: nothing is known yet of what a key holds, and a set cannot be asked for a list.
+_UNVERIFIED: Final = ("RequestClientCert", "RequireAnyClientCert", "RequireClientCert")
+_BROKEN: Final = ("TLS10", "TLS11")
 _BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}", re.ASCII)
 _DEAREST: Final = 14  # a password of that cost takes a second
 
@@ -97,12 +100,12 @@ class TlsServerConfig(Options):
         for key in ("cert", "key"):
             if key in data:
                 raise refusal(f'"{key}" cannot be given in the text: Python reads it from a file; write {key}_file')
-        if data.get("client_auth_type") in {"RequestClientCert", "RequireAnyClientCert", "RequireClientCert"}:
+        if data.get("client_auth_type") in _UNVERIFIED:
             raise refusal(
                 f'client_auth_type "{data["client_auth_type"]}" takes certificates nobody verified, which Python '
                 "cannot do; write RequireAndVerifyClientCert"
             )
-        if data.get("min_version") in {"TLS10", "TLS11"} or data.get("max_version") in {"TLS10", "TLS11"}:
+        if data.get("min_version") in _BROKEN or data.get("max_version") in _BROKEN:
             raise refusal("TLS 1.0 and 1.1 are broken and not served; write TLS12 or TLS13")
         curves = data.get("curve_preferences")
         if isinstance(curves, list) and len(curves) > 1:
