@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from grafana.boards import Board, filled
+from real.cgroups import sweep
 from real.engine import Dockerd
 from real.hooks import Receiver
 from real.places import wait_until
@@ -75,13 +76,6 @@ def everything(**chosen: str) -> dict[str, str]:
     return {**dict.fromkeys(("job", "instance"), ".+"), **dict.fromkeys(("project", "service"), ".*"), **chosen}
 
 
-def swept() -> None:
-    """Remove the cgroups that the daemon leaves behind."""
-    left = {folder for root in Path("/sys/fs/cgroup").rglob(SLICE) for folder in root.glob("**")}
-    for folder in sorted(left, reverse=True):
-        folder.rmdir()
-
-
 def scalar(pair: list[Any]) -> dict[str, Any]:
     """Return what is no vector in a vector's shape."""
     return {"metric": {}, "value": pair}
@@ -91,7 +85,7 @@ def scalar(pair: list[Any]) -> dict[str, Any]:
 def played(place: Path) -> Iterator[Stage]:
     """Play the story; it takes some 30 s."""
     with ExitStack() as stack:
-        stack.callback(swept)
+        stack.callback(sweep, SLICE)
         engine = stack.enter_context(closing(Dockerd(cgroup_parent=f"/{SLICE}")))
         engine.start()
         marks = {f"{COMPOSE}.project": "shop", f"{COMPOSE}.service": "web"}

@@ -11,6 +11,13 @@ from real.loads import Load
 from real.places import wait_until
 
 
+def sweep(name: str) -> None:
+    """Remove what a daemon left behind of a cgroup, in every controller's tree."""
+    left = {folder for root in Path("/sys/fs/cgroup").rglob(name) for folder in root.glob("**")}
+    for folder in sorted(left, reverse=True):
+        folder.rmdir()
+
+
 class Group:
     """One cgroup directory that the test owns."""
 

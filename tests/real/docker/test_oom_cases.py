@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from real.cgroups import Group
+from real.cgroups import Group, sweep
 from real.engine import Dockerd
 from real.rows import MIB
 from real.sidecar import Sidecar
@@ -140,6 +140,7 @@ def test_an_ancestors_limit(brimline: Sidecar, dockerd: Dockerd) -> None:
     finally:
         dockerd.remove_containers()
         parent.close()
+        sweep("brimline-oom-parent")
 
 
 @pytest.mark.parametrize(
