@@ -140,11 +140,12 @@ def test_a_hung_command_line_is_reported_and_the_others_are_read(
     fifo.unlink()
     os.mkfifo(fifo)
     assert watched.source is not None
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     with caplog.at_level(logging.WARNING):
         while watched.report.info["reader"] != "stuck" or watched.report.columns[0].values[0] < 2:
             assert time.monotonic() < deadline
-            watched.mono += 0.02  # no faster than any other reader gets on
+            time.sleep(0.01)  # the readers are real threads: they must get on faster than the fake clock does
+            watched.mono += 0.02
             watched.report = watched.source.read(Now(BOOT, watched.mono))
     columns = {c.metric.name: c.values[0] for c in watched.report.columns}
     assert columns["brimline_process_memory_rss_bytes"] == 12 * PAGE  # its parent is known without its command line
