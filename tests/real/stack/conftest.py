@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -34,12 +35,12 @@ def walled() -> Iterator[Walled]:
 @pytest.fixture(scope="package")
 def unit() -> Iterator[str]:
     """A unit of this machine, as systemd makes one: the name of its cgroup."""
-    v1, name = Path("/sys/fs/cgroup/memory"), "system.slice/brimline-demo.service"
+    v1, name = Path("/sys/fs/cgroup/memory"), f"system.slice/brimline-demo-{os.getpid()}.service"
     tree, limit = (v1, "memory.limit_in_bytes") if v1.is_dir() else (v1.parent, "memory.max")
     with ExitStack() as made:
-        for place in (tree / "system.slice", tree / name):
-            if not place.exists():
-                made.enter_context(closing(group := Group(place)))
+        if not (tree / "system.slice").exists():
+            made.enter_context(closing(Group(tree / "system.slice")))
+        group = made.enter_context(closing(Group(tree / name)))
         group.write(limit, 64 << 20)
         group.run("anon", 20)
         yield name
