@@ -85,7 +85,9 @@ def kill_a_worker(dockerd: Dockerd, brimline: Sidecar, held: str) -> None:
 
     def counts() -> tuple[float, float, float]:
         by_cause, total = brimline.value(BY_CAUSE, **wanted), brimline.value(TOTAL, container="held")
-        return counted_by_the_kernel(held), by_cause or 0, total or 0
+        assert by_cause is not None
+        assert total is not None
+        return counted_by_the_kernel(held), by_cause, total
 
     brimline.wait_for(lambda: all_kills_have_a_cause(brimline), "the causes of the kills before")
     before = counts()
