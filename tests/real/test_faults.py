@@ -286,7 +286,7 @@ def test_two_hundred_containers_come_and_go(brimline: Start, dockerd: Dockerd) -
     assert slowest < 5
     one.wait_for(lambda: not stale(one), "nobody is left", 20)
     try:
-        wait_until(lambda: len(one.files()) <= len(before), "as many descriptors as before", 60)
+        wait_until(lambda: len(one.files()) <= len(before), "as many descriptors as before", 20)
     except TimeoutError as late:
         raise AssertionError(f"{before}, then {one.files()}") from late
     assert [one.value("brimline_source_errors_total", source=s) for s in ("docker", "cgroup")] == [0, 0]

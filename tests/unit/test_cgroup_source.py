@@ -239,6 +239,26 @@ def test_descriptors_are_kept_within_the_budget_and_given_back(tmp_path: Path) -
     assert _open_files() == before - 1  # the epoll went too
 
 
+@pytest.mark.parametrize("order", [("cgroup", "docker"), ("docker", "cgroup")])
+def test_an_ancestor_is_let_go_with_the_last_below_it_whoever_is_first_to_tell(
+    tmp_path: Path, order: tuple[str, str]
+) -> None:
+    world = World(V2Tree(tmp_path), fds=2)  # for the ancestor's two files, not for the container's three
+    world.tree.add("pod", max=300 * MIB)
+    world.tree.add("pod/a", current=10 * MIB, events=v2_events())
+    world.run("pod/a")
+    world.tick()
+    assert world.fds.used == 2
+    for told in order:
+        if told == "docker":
+            world.targets = ()
+        else:
+            shutil.rmtree(world.tree.cgroupfs / "pod/a")
+        world.tick()
+    assert world.fds.used == 0
+    world.source.close()
+
+
 def test_kills_are_counted_with_their_cause(v2: World) -> None:
     v2.tree.add("c")
     v2.run("c", started=v2.clock.wall + 1)

@@ -54,6 +54,7 @@ class Roll:
         self._removed: set[str] = set()  # uids of targets whose cgroup went before Docker said so
         self._targets: Sequence[Target] = ()
         self._scanned_at = float("-inf")
+        self._left = False  # whether any was taken off since the ancestors were last gone through
         self.ancestors: dict[str, Ancestor] = {}
         self.failed: dict[Subject, str] = {}
 
@@ -103,7 +104,7 @@ class Roll:
                 if (slot := self._open(wanted[uid])) is not None:
                     slots[uid] = slot
                     changes.opened.append(slot)
-        if changes.opened or changes.closed:
+        if changes.closed or self._left:
             self._forget_ancestors()
         return changes
 
@@ -123,6 +124,7 @@ class Roll:
     def lost(self, slot: Slot, error: OSError) -> bool:
         """Take a slot that could not be read off; tell whether it is gone, or has failed and is tried again."""
         self._slots[slot.subject.kind].pop(slot.subject.uid, None)
+        self._left = True
         self._note(slot.subject, error)
         return slot.subject.uid in self._removed
 
@@ -172,6 +174,7 @@ class Roll:
         return known
 
     def _forget_ancestors(self) -> None:
+        self._left = False
         needed = {a.path for slot in self.every() for a in slot.above}
         for directory in [d for d, a in self.ancestors.items() if a.path not in needed]:
             self.ancestors.pop(directory).cgroup.close()
