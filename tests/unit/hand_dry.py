@@ -55,13 +55,14 @@ class DryPlace(Place):
         """Let the journal be what the acting one's is."""
         source = self.of.storage
         if not source.is_dir():
-            self.storage.write_text("no directory")
+            self.lock_out()
         elif (source / NAME).exists():
-            self.storage.unlink(missing_ok=True)
-            self.storage.mkdir(mode=0o700)
-            with closing(sqlite3.connect(source / NAME)) as old, closing(sqlite3.connect(self.storage / NAME)) as new:
+            copy = self._disk.with_name("copy") / "journal"
+            copy.mkdir(mode=0o700, parents=True)
+            with closing(sqlite3.connect(source / NAME)) as old, closing(sqlite3.connect(copy / NAME)) as new:
                 old.backup(new)
-            (self.storage / NAME).chmod(0o600)
+            (copy / NAME).chmod(0o600)
+            self._mount("copy")
 
 
 class Played:

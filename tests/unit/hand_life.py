@@ -56,7 +56,9 @@ class Place:
     def __init__(self, directory: Path, fake: FakeDocker) -> None:
         self.fake, self.clock = fake, FakeClock()
         self.fake.now = int(self.clock.wall * 1e9)
-        self.storage = directory / "journal"
+        self._disk = directory / "disk"
+        self._mount("whole")
+        self.storage = self._disk / "journal"
         self.full: dict[str, float] = {}
         self.boot = BOOT
         self.beside: Callable[[Life], AbstractAsyncContextManager[None]] = lambda _: nullcontext()
@@ -77,6 +79,23 @@ class Place:
         """Set the machine's clock, which is the engine's too."""
         self.clock.wall += seconds
         self.fake.tick(seconds)
+
+    def lock_out(self) -> None:
+        """Leave the journal no place: where its directory should be is a file."""
+        self._mount("blocked")
+        self.storage.write_text("no directory")
+
+    def let_in(self) -> None:
+        """Give the journal its place back, as it was."""
+        self._mount("whole")
+
+    def _mount(self, name: str) -> None:
+        """Let the journal's disk be another one, in a single step: a journal that is down looks for it all the time."""
+        disk = self._disk.with_name(name)
+        disk.mkdir(exist_ok=True)
+        link = self._disk.with_name("next")
+        link.symlink_to(disk)
+        link.replace(self._disk)
 
     def restarts(self) -> list[str]:
         """Return whom the engine was asked to restart."""

@@ -43,14 +43,12 @@ def test_one_that_can_be_opened_later_brings_its_budgets_along_and_what_was_seen
     async def body() -> None:
         async with here.life() as life:
             await spent(life)
-        elsewhere = here.storage.rename(here.storage.with_name("elsewhere"))
-        here.storage.write_text("no directory")
+        here.lock_out()
         async with here.life() as life:
             assert (await life.looks(6))[2:] == [Verdict.NO_JOURNAL] * 4
             here.fake.begin(web)
             assert (await life.looks(20))[-1] is Verdict.NO_JOURNAL
-            here.storage.unlink()
-            elsewhere.rename(here.storage)
+            here.let_in()
             await until(lambda: life.journal.up)
             assert (await life.looks(30))[-1] is Verdict.BUDGET_SUBJECT
         assert len(here.restarts()) == 2
@@ -64,8 +62,7 @@ def test_one_that_opens_within_a_tick_lets_nothing_be_done_before_its_budgets_ar
             await spent(life)
             await life.until_run()
             here.full["web"] = 0.1
-        elsewhere = here.storage.rename(here.storage.with_name("elsewhere"))
-        here.storage.write_text("no directory")
+        here.lock_out()
         here.pass_(900)  # no cooldown any more
         async with here.life() as life:
             await life.looks(4)
@@ -75,8 +72,7 @@ def test_one_that_opens_within_a_tick_lets_nothing_be_done_before_its_budgets_ar
             life.journal._writer.opened.append(opened.set)
 
             def meanwhile() -> Sequence[Pause]:
-                here.storage.unlink()
-                elsewhere.rename(here.storage)
+                here.let_in()
                 assert opened.wait(10)
                 life.journal.pauses = pauses  # type: ignore[method-assign]
                 return pauses()
@@ -105,14 +101,12 @@ def test_what_an_earlier_life_intended_is_concluded_once_its_journal_can_be_open
                     life.look()
                     await asyncio.sleep(0.02)
                 await until(lambda: here.told("SELECT 1 FROM lines WHERE kind = 'intent'"))
-        elsewhere = here.storage.rename(here.storage.with_name("elsewhere"))
-        here.storage.write_text("no directory")
+        here.lock_out()
         here.pass_(30)
         async with here.life() as life:
             assert await life.tick() is Verdict.FIRST_SAMPLES
             assert await life.tick() is Verdict.FIRST_SAMPLES
-            here.storage.unlink()
-            elsewhere.rename(here.storage)
+            here.let_in()
             await until(lambda: life.journal.up)
             await life.tick()
             assert here.fates() == ["abandoned"]
@@ -165,9 +159,9 @@ def test_while_it_is_down_nothing_is_done_and_people_are_told_once_with_a_word_a
 
 def test_it_comes_back_however_much_there_is_to_write(here: Place) -> None:
     async def body() -> None:
-        here.storage.write_text("no directory")
+        here.lock_out()
         async with here.life() as life:
-            here.storage.unlink()
+            here.let_in()
             async with asyncio.timeout(5):
                 while not life.journal.up:
                     life.journal.prune()
