@@ -8,9 +8,11 @@ from __future__ import annotations
 import asyncio
 import base64
 import itertools
+import os
 import shutil
 import subprocess
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any
 
 from aiohttp import ClientSession, ClientWebSocketResponse, WSMsgType
 
-from real.places import MissingPartError, wait_until
+from real.places import MissingPartError, end_process, wait_until
 
 PATIENCE = 30.0  # seconds: it may share two processors with everything else
 _FLAGS = (
@@ -33,6 +35,10 @@ _FLAGS = (
 )
 
 
+class RefusedError(AssertionError):
+    """The browser did not do what it was told."""
+
+
 class Tab:
     """One page."""
 
@@ -40,16 +46,15 @@ class Tab:
         self._socket = socket
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._loaded = asyncio.Event()
+        self._loaded: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)  # by the loader of each document
         self.wrong: list[str] = []  # what the console, the network or the policy complained about
         self._reading = asyncio.create_task(self._read())
 
     async def open(self, url: str) -> None:
         """Load a page and wait until it is there."""
-        self._loaded.clear()
-        await self.call("Page.navigate", url=url)
+        answer = await self.call("Page.navigate", url=url)
         async with asyncio.timeout(PATIENCE):
-            await self._loaded.wait()
+            await self._loaded[answer["loaderId"]].wait()  # of this document: the one before may be late
 
     async def look(self, expression: str) -> Any:  # noqa: ANN401 - whatever the page answers
         """Return the value of an expression, awaited if it is a promise."""
@@ -60,12 +65,18 @@ class Tab:
 
     async def until(self, expression: str, why: str) -> None:
         """Wait until an expression holds."""
+        refused: RefusedError | None = None
         try:
             async with asyncio.timeout(PATIENCE):
-                while not await self.look(expression):  # noqa: ASYNC110 - the page has no event for it
+                while True:
+                    try:
+                        if await self.look(expression):
+                            return
+                    except RefusedError as error:  # it is between two pages
+                        refused = error
                     await asyncio.sleep(0.05)
         except TimeoutError:
-            raise AssertionError(f"it did not come to that: {why}") from None
+            raise AssertionError(f"it did not come to that: {why}") from refused
 
     async def shape(self, width: int, height: int = 900, *, dark: bool = False, phone: bool = False) -> None:
         """Give it a size and a colour scheme."""
@@ -122,11 +133,12 @@ class Tab:
             if "id" in said:
                 waiting = self._answers.pop(said["id"])
                 if "error" in said:
-                    waiting.set_exception(AssertionError(said["error"]))
+                    waiting.set_exception(RefusedError(said["error"]))
                 else:
                     waiting.set_result(said["result"])
-            elif said["method"] == "Page.loadEventFired":
-                self._loaded.set()
+            elif said["method"] == "Page.lifecycleEvent":
+                if said["params"]["name"] == "load":
+                    self._loaded[said["params"]["loaderId"]].set()
             elif (hear := _HEARD.get(said["method"])) is not None and (wrong := hear(said["params"])):
                 self.wrong.append(wrong)
 
@@ -155,23 +167,36 @@ async def chromium() -> AsyncIterator[Tab]:
         raise MissingPartError("no chromium: apt-get install chromium")
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
         command = [program, *_FLAGS, f"--user-data-dir={profile}", "about:blank"]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - it returns at once
+        environ = {**os.environ, "TMPDIR": profile}  # what it leaves behind goes with the profile
+        process = subprocess.Popen(command, env=environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: ASYNC220 - it returns at once
         try:
             port = await asyncio.to_thread(_port, Path(profile, "DevToolsActivePort"), process)
-            async with ClientSession() as session:
-                async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
-                    pages = [one for one in await answer.json() if one["type"] == "page"]
-                async with session.ws_connect(pages[0]["webSocketDebuggerUrl"], max_msg_size=0) as socket:
-                    tab = Tab(socket)
-                    try:
-                        for domain in ("Page", "Runtime", "Log", "Network"):
-                            await tab.call(f"{domain}.enable")
-                        yield tab
-                    finally:
-                        await tab.close()
+            async with (
+                ClientSession() as session,
+                session.ws_connect(await _page(session, port), max_msg_size=0) as socket,
+            ):
+                tab = Tab(socket)
+                try:
+                    for domain in ("Page", "Runtime", "Log", "Network"):
+                        await tab.call(f"{domain}.enable")
+                    await tab.call("Page.setLifecycleEventsEnabled", enabled=True)
+                    yield tab
+                finally:
+                    await tab.close()
         finally:
-            process.terminate()
-            await asyncio.to_thread(process.wait, 20)
+            await asyncio.to_thread(end_process, process.pid, PATIENCE)
+            process.wait()
+
+
+async def _page(session: ClientSession, port: int) -> str:
+    """Return where the first page can be spoken to: it listens before it has one."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            async with session.get(f"http://127.0.0.1:{port}/json/list") as answer:
+                for one in await answer.json():
+                    if one["type"] == "page":
+                        return str(one["webSocketDebuggerUrl"])
+            await asyncio.sleep(0.05)
 
 
 def _port(file: Path, process: subprocess.Popen[bytes]) -> int:
