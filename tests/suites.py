@@ -15,7 +15,7 @@ import threading
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -83,6 +83,7 @@ class Count:
     passed: int = 0
     failed: int = 0
     skipped: int = 0
+    faults: list[str] = field(default_factory=list)  # each failed test with the first line of why
 
     def add(self, results: Path) -> None:
         """Add what a pytest wrote into its JUnit file."""
@@ -92,6 +93,10 @@ class Count:
             self.passed += int(suite.get("tests", 0)) - failed - skipped
             self.failed += failed
             self.skipped += skipped
+            for test in suite.iter("testcase"):
+                for fault in (*test.iter("failure"), *test.iter("error")):
+                    why = next(iter(fault.get("message", "").splitlines()), "")
+                    self.faults.append(f"{test.get('classname')}::{test.get('name')}: {why}")
 
 
 def commands_of(suite: Suite, *, strict: bool) -> list[list[str]]:
@@ -206,7 +211,7 @@ def main() -> int:
     count = Count()
     for results in sorted(RESULTS.glob("*.xml")):
         count.add(results)
-    print("\n" + "\n".join(lines))
+    print("\n" + "\n".join([*count.faults, *lines]))
     print(
         f"{count.passed} passed, {count.failed} failed, {count.skipped} skipped in {time.monotonic() - began:.0f} s"
         f": {'good' if good else 'NOT GOOD'}"
