@@ -63,17 +63,22 @@ class _Hook:
     def _fresh(self) -> None:
         """Forget what was under way: a fork takes along a lock that may be held, and not the thread that holds it."""
         self._asked: deque[str] = deque(maxlen=16)
+        self._called = False  # whether a thread is on its way to what was asked for
         self._running = threading.Lock()
 
     def received(self, number: int, _: FrameType | None) -> None:
-        """Note a signal; any number of them until the thread has looked is one run, and at most one more waits."""
+        """Note a signal; any number of them until the thread has looked is one run, and at most one more waits.
+
+        The next signal may interrupt this very handler: two threads may be called then, never none.
+        """
         self._asked.append(LEVELS[number])
-        if len(self._asked) == 1:
+        if not self._called:
+            self._called = True
             try:
                 # threading.Thread takes locks to start; a bare thread does that where nobody is interrupted.
                 _thread.start_new_thread(self._begin, ())
             except RuntimeError:  # no thread to be had, or the interpreter is ending
-                self._asked.clear()
+                self._drop()
 
     def install(self) -> bool:
         """Take both signals where nobody has them."""
@@ -126,11 +131,17 @@ class _Hook:
     def _begin(self) -> None:
         try:
             threading.Thread(target=self._work, name="brimline-cleanup", daemon=True).start()
-        except RuntimeError:  # no second thread: what was asked for must not keep the next signal from asking
-            self._asked.clear()
+        except RuntimeError:  # no second thread
+            self._drop()
+
+    def _drop(self) -> None:
+        """Let what was asked for not keep the next signal from asking."""
+        self._asked.clear()
+        self._called = False
 
     def _work(self) -> None:
         with self._running:
+            self._called = False  # before the look: what comes after it calls anew
             asked = set()
             while self._asked:
                 asked.add(self._asked.popleft())

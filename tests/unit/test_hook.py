@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -30,6 +31,7 @@ from brimline import hook
 def told(request):
     say(os.getpid(), request.level, request.used_ratio, request.want_bytes)
 """
+LAST = 60  # of several signals the kernel, and Python, hand over the one with the highest number last
 WAIT = "\nsay('ready')\nwhile True: time.sleep(60)\n"
 
 
@@ -94,15 +96,52 @@ def test_a_callback_may_be_handed_to_install(start: Start) -> None:
     service.says("mine")
 
 
-def test_signals_in_a_burst_are_one_run_and_at_most_one_more_at_the_gravest_level(start: Start) -> None:
-    service = start("@hook.on_cleanup\ndef slow(_):\n    time.sleep(0.5)\nhook.install()" + WAIT)
+def test_signals_in_a_burst_are_one_run_and_at_most_one_more_at_the_gravest_level(start: Start, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    slow = f"""
+import signal
+signal.signal({LAST}, lambda *_: say("heard"))
+@hook.on_cleanup
+def slow(_):
+    while not os.path.exists({str(go)!r}): time.sleep(0.01)
+    say("over")
+"""
+    service = start(f"{slow}hook.install()" + WAIT)
     os.kill(service.pid, RELIEVE)
     service.says(f"{service.pid} warning None None")
     for number in [RELIEVE, CRITICAL, RELIEVE] * 20:
         os.kill(service.pid, number)
-    service.says(f"{service.pid} critical None None")
-    time.sleep(0.7)
-    assert len(service.lines) == 3
+    os.kill(service.pid, LAST)
+    service.says("heard")
+    go.touch()
+    wait_until(lambda: service.lines.count("over") == 2, "both are over")
+    os.kill(service.pid, RELIEVE)
+    wait_until(lambda: service.lines.count("over") == 3, "and the next one")
+    told = [line.split()[1] for line in service.lines if line.endswith("None None")]
+    assert told == ["warning", "critical", "warning"]
+
+
+@pytest.mark.parametrize("first", [RELIEVE, CRITICAL])
+def test_a_signal_that_comes_in_the_middle_of_another_ones_handler_is_not_lost(first: int) -> None:
+    hook, asked = _Hook(), list[str]()
+    hook.callbacks.append(lambda request: asked.append(request.level))
+    hook.gc = hook.trim = False
+
+    class Interrupted(deque[str]):
+        """Where the kernel has the next signal ready when the first is noted."""
+
+        def append(self, level: str) -> None:
+            super().append(level)
+            if len(self) == 1:
+                hook.received(CRITICAL, None)
+
+    hook._asked = Interrupted()
+    hook.received(first, None)
+    wait_until(lambda: asked, "it is run")
+    assert asked[0] == "critical"
+    hook._asked = deque()
+    hook.received(RELIEVE, None)
+    wait_until(lambda: asked[-1] == "warning", "and so is the next")
 
 
 def test_what_a_callback_raises_reaches_neither_the_service_nor_the_next_callback(start: Start) -> None:
