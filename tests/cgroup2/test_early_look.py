@@ -18,10 +18,11 @@ from real.measured import Measured
 from real.rows import MIB
 
 RATIO = "brimline_cgroup_memory_used_ratio"
-INTERVAL = 1.5
-LIMIT = 150
-RATE = 30  # MiB a second, 20 points of the limit: ticks every interval alone would see 60 % and then 90 %
-SLACK = 0.06  # 0.3 s of the leak
+INTERVAL = 10
+LIMIT = 100
+RATE = 3  # MiB a second, 3 points of the limit: ticks every interval alone would see 60 % and then 90 %
+SLACK = 0.09  # 3 s of the leak: a busy machine may keep a look waiting
+APART = 0.15  # at most, between the last two looks: half of what an interval sees
 
 
 class Readers:
@@ -57,10 +58,11 @@ def test_a_leak_is_seen_as_it_crosses_the_level(
         engine = Noting()
         engine.use(Readers(measuring("test-*")), Renderer(series=1000, compat=None), INTERVAL)
         with suppress(asyncio.CancelledError):
-            await asyncio.wait_for(engine.run(), 60)
+            await asyncio.wait_for(engine.run(), 120)
         return engine.ratios
 
     seen = asyncio.run(ratios())
     leak.close()
     assert ALERT_AT < seen[-1] < ALERT_AT + SLACK, seen
+    assert seen[-1] - seen[-2] < APART, seen
     assert len(seen) < 40, "a look every 100 ms from the start is no deadline"

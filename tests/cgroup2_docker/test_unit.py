@@ -22,11 +22,13 @@ PAGE = "http://127.0.0.1:12746"
 SETTINGS = Path("/etc/brimline/brimline.yml")
 STATE = Path("/var/lib/brimline")
 POWERS = 1 << 5 | 1 << 19  # KILL, SYS_PTRACE
-PATIENCE = 90  # seconds on an emulated CPU
-# What differs from the unit: where this dockerd listens, and how long systemd waits for the watchdog and for a dump.
+PATIENCE = 300  # seconds on an emulated CPU
+# What differs from the unit: where this dockerd listens, and how long systemd waits for the start, for the watchdog and
+# for a dump.
 HERE = """\
 [Service]
 Environment=BRIMLINE_SOURCES_DOCKER_HOST={url} BRIMLINE_INTERVAL=1s
+TimeoutStartSec=300s
 WatchdogSec=10s
 TimeoutAbortSec=1s
 """

@@ -13,9 +13,9 @@ from real.places import wait_until
 
 def sweep(name: str) -> None:
     """Remove what a daemon left behind of a cgroup, in every controller's tree."""
-    left = {folder for root in Path("/sys/fs/cgroup").rglob(name) for folder in root.glob("**")}
-    for folder in sorted(left, reverse=True):
-        folder.rmdir()
+    # Others remove directories of theirs meanwhile, which os.walk forgives.
+    for folder in [place for place, _, _ in os.walk("/sys/fs/cgroup", topdown=False) if name in Path(place).parts]:
+        Path(folder).rmdir()
 
 
 class Group:

@@ -82,7 +82,7 @@ class Dockerd:
                 env=self._environment,
             )
         try:
-            wait_until(self._answers, "dockerd answers", 30)
+            wait_until(self._answers, "dockerd answers", 120)
         except (TimeoutError, RuntimeError) as error:
             raise RuntimeError(f"{error}\n{self.log()}") from error
 
@@ -163,7 +163,11 @@ class Dockerd:
 
     def told_oom(self, container: str) -> bool:
         """Tell whether the daemon has told of an OOM kill in it; a busy one may not of one that dies as it starts."""
-        filters = ("--filter", "event=oom", "--filter", f"container={container}")
+        return self.told("oom", container)
+
+    def told(self, event: str, container: str) -> bool:
+        """Tell whether the daemon has told of such an event of the container."""
+        filters = ("--filter", f"event={event}", "--filter", f"container={container}")
         return bool(self.cli("events", "--since", "10m", "--until", time.time(), *filters))
 
     def load(self, *steps: object, options: Sequence[object] = (), ready: bool = True) -> str:

@@ -117,9 +117,9 @@ class Seen:
         return found
 
 
-def full_once(dockerd: Dockerd, name: str) -> str:
+def full_once(dockerd: Dockerd, name: str, *more: str) -> str:
     """Run a container that is full until it is restarted; return its id."""
-    options = ("--network=none", "--memory=64m", "--label=brimline.restart=true", f"--name={name}")
+    options = (*more, "--network=none", "--memory=64m", "--label=brimline.restart=true", f"--name={name}")
     container = dockerd.cli("run", "--detach", *options, dockerd.busybox, "sh", "-c", FULL_ONCE)
     dockerd.wait_for_line(container, "ready")
     return container

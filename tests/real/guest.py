@@ -48,7 +48,7 @@ def run_tests(
     memory_mib: int = 1500,
     disk_mib: int = 0,
     seed: Path | None = None,
-    seconds: int = 300,
+    seconds: int = 900,
     arguments: Sequence[str] = (),
 ) -> Report:
     """Boot once, run pytest on `directory` with this very Python, and return its report.

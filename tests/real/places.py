@@ -26,7 +26,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_until(check: Callable[[], T], what: str, seconds: float = 10.0) -> T:
+def wait_until(check: Callable[[], T], what: str, seconds: float = 30.0) -> T:
     """Return the first true answer of `check`; fail loudly when it stays false."""
     end = time.monotonic() + seconds
     while not (answer := check()):

@@ -47,7 +47,7 @@ class _Server:
         with (self.directory / "log").open("wb") as log:
             self._process = subprocess.Popen(self.command(), stdout=log, stderr=log, cwd=self.directory)
         try:
-            wait_until(self._ready, f"{self.command()[0]} ready", 15)
+            wait_until(self._ready, f"{self.command()[0]} ready", 60)
         except (TimeoutError, RuntimeError) as error:
             log_text = (self.directory / "log").read_text()
             self.__exit__()
@@ -76,7 +76,7 @@ class _Server:
     def get(self, path: str, **parameters: str) -> Any:  # noqa: ANN401 (JSON)
         """GET a path and return its JSON."""
         query = f"?{urllib.parse.urlencode(parameters)}" if parameters else ""
-        with urllib.request.urlopen(f"{self.url}{path}{query}", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}{path}{query}", timeout=30) as answer:
             return json.load(answer)
 
 
@@ -116,7 +116,7 @@ class Prometheus(_Server):
         result = self.get("/api/v1/query", query=expression)["data"]["result"]
         return [(series["metric"], float(series["value"][1])) for series in result]
 
-    def wait_for(self, expression: str, seconds: float = 15) -> list[tuple[dict[str, str], float]]:
+    def wait_for(self, expression: str, seconds: float = 60) -> list[tuple[dict[str, str], float]]:
         """Return the expression's first result that is not empty."""
         return wait_until(lambda: self.query(expression), f"{expression} yields something", seconds)
 
@@ -153,7 +153,7 @@ class Alertmanager(_Server):
 
     def refusals(self) -> int:
         """Return how many messages its webhook did not take."""
-        with urllib.request.urlopen(f"{self.url}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"{self.url}/metrics", timeout=30) as answer:
             lines = answer.read().decode().splitlines()
         name = 'alertmanager_notifications_failed_total{integration="webhook"}'
         return next(int(line.removeprefix(name)) for line in lines if line.startswith(name))
@@ -162,5 +162,5 @@ class Alertmanager(_Server):
         """Let an alert fire."""
         body = json.dumps([{"labels": labels, "annotations": annotations}]).encode()
         request = urllib.request.Request(f"{self.url}/api/v2/alerts", body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=5):
+        with urllib.request.urlopen(request, timeout=30):
             pass

@@ -99,7 +99,7 @@ class Sidecar:
         assert len(found) <= 1, found
         return found[0] if found else None
 
-    def wait_for(self, what: Callable[[], Answer], why: str, seconds: float = 30) -> Answer:
+    def wait_for(self, what: Callable[[], Answer], why: str, seconds: float = 60) -> Answer:
         """Return the first true answer."""
         deadline = time.monotonic() + seconds
         while not (answer := what()):

@@ -11,7 +11,7 @@ from real.guest import Report, run_tests
 from real.installed import build
 from real.places import ROOT, MissingPartError
 
-pytestmark = pytest.mark.timeout(660)
+pytestmark = pytest.mark.timeout(2000)
 
 
 def assert_good(report: Report) -> None:
@@ -47,7 +47,7 @@ def data_root(tmp_path: Path) -> Path:
 def test_cgroup_v2_with_systemd_and_dockerd(data_root: Path) -> None:
     try:
         build()
-        report = run_tests(ROOT / "tests/cgroup2_docker", systemd=True, disk_mib=200, seed=data_root, seconds=600)
+        report = run_tests(ROOT / "tests/cgroup2_docker", systemd=True, disk_mib=200, seed=data_root, seconds=1800)
     except MissingPartError as missing:
         pytest.skip(str(missing))
     assert_good(report)

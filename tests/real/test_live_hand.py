@@ -151,11 +151,11 @@ def story(engine: Dockerd, place: Path) -> Iterator[Future[Story]]:
         start = ("--label", "brimline.start-period=2s")
         engine.load("anon", 225, options=["--name", "unowned", *limits, *start])
         # It takes its time to clean up and to end, so that the one that only looks sees all that the other one sees.
-        service = Service(engine, "leaky", grace=4.0, labels={})
+        service = Service(engine, "leaky", grace=8.0, labels={})
         acting = settings(place, "acts", notify=notify, actions={"settle": "2s"})
         acts = stack.enter_context(closing(Watching(engine, acting, include=names, interval="1s")))
         dry = stack.enter_context(
-            closing(Watching(engine, settings(place, "dry"), "--dry-run", include=names, interval="500ms"))
+            closing(Watching(engine, settings(place, "dry"), "--dry-run", include=names, interval="1s"))
         )
         told = Story(acts, dry, receiver, alertmanager, service)
 
@@ -214,7 +214,7 @@ class Sampled:
     def _run(self) -> None:
         with ThreadPoolExecutor(len(self._services)) as pool:
             while not self._ending.wait(0.1):
-                answers = pool.map(lambda one: one.ask(seconds=1.0) is not None, self._services)
+                answers = pool.map(lambda one: one.ask(seconds=5.0) is not None, self._services)
                 self.samples.append(tuple(answers))
 
 
@@ -329,7 +329,8 @@ def test_an_alertmanager_asks_for_a_restart_with_the_token(engine: Dockerd, desk
         assert not desk.lines(EntryKind.REQUESTED, caller="alertmanager test")
         with_token.raise_alert({"alertname": "TranslatorSlow", "container": "asked"}, asks)
         with_token.raise_alert({"alertname": "TranslatorSlow", "container": "unasked"}, asks)
-        desk.sidecar.wait_for(lambda: desk.lines(EntryKind.OUTCOME, subject="asked"), "it is restarted", 30)
+        desk.sidecar.wait_for(lambda: desk.lines(EntryKind.OUTCOME, subject="asked"), "it is restarted")
+        desk.sidecar.wait_for(lambda: desk.lines(EntryKind.REFUSED, subject="unasked"), "the other is refused")
     assert started(engine, "asked") != before
     (intent,) = desk.lines(EntryKind.INTENT, subject="asked")
     assert intent.facts["caller"] == "alertmanager test"

@@ -29,10 +29,11 @@ RULES = """
 groups:
   - name: live
     rules:
-      - {alert: High, on: container, when: memory_used_ratio > alert_at, for: 2s, severity: warning}
+      - {alert: High, on: container, when: memory_used_ratio > alert_at, for: 10s, severity: warning}
       - {alert: Critical, on: container, when: memory_used_ratio > restart_at, for: 1s, severity: critical}
 """
-APART = 3.0  # seconds: a scrape, an evaluation and a busy machine
+SCRAPED = "3s"  # what takes longer to answer makes every series stale
+APART = 9.0  # seconds: a scrape, an evaluation and a busy machine
 LIMIT = ("--memory", "100m", "--memory-swap", "100m")
 
 Phases = dict[tuple[str, str, str], str]  # alert, severity and container -> pending or firing
@@ -52,13 +53,21 @@ def brimline(dockerd: Dockerd, rules: Path) -> Iterator[Sidecar]:
     one.close()
 
 
+@pytest.fixture
+def slow(dockerd: Dockerd, rules: Path) -> Iterator[Sidecar]:
+    """One whose steps are long: a container that waits for a processor for a moment still leaks evenly from each."""
+    one = Sidecar("--interval=2s", f"--sources.docker.host={dockerd.url}", f"--rules={rules}")
+    yield one
+    one.close()
+
+
 @contextmanager
 def twins(brimline: Sidecar, rules: Path) -> Iterator[Prometheus]:
-    """Run a Prometheus that scrapes Brimline every second and judges by the exported rules."""
+    """Run a Prometheus that scrapes Brimline every few seconds and judges by the exported rules."""
     export = [sys.executable, "-m", "brimline", "rules", "export", str(rules)]
     exported = subprocess.run(export, check=True, capture_output=True, text=True).stdout
     try:
-        prometheus = Prometheus(brimline.url.removeprefix("http://"), interval="1s", rules=exported)
+        prometheus = Prometheus(brimline.url.removeprefix("http://"), interval=SCRAPED, rules=exported)
     except MissingPartError as missing:
         pytest.skip(str(missing))
     with prometheus:
@@ -84,7 +93,7 @@ class Followed:
         self._alert = alert
         self.seen: tuple[dict[str, float], dict[str, float]] = ({}, {})
 
-    def until(self, phase: str, seconds: float = 20) -> None:
+    def until(self, phase: str, seconds: float = 60) -> None:
         """Look at both sides until both have come so far."""
         deadline = time.monotonic() + seconds
         while not all(phase in seen for seen in self.seen):
@@ -164,22 +173,22 @@ def test_a_short_spike_raises_no_alert_but_stays_in_the_peak(
 
 
 def test_a_steep_leak_is_foretold_before_the_kernel_kills_it(
-    dockerd: Dockerd, containers: Callable[..., str], brimline: Sidecar
+    dockerd: Dockerd, containers: Callable[..., str], slow: Sidecar
 ) -> None:
     labels = ("--label", "brimline.start-period=1s")
-    leaks = containers("leak", 4, options=["--name", "leaks", *LIMIT, *labels])
+    leaks = containers("leak", 2, options=["--name", "leaks", *LIMIT, *labels])
     containers("anon", 60, options=["--name", "stands", *LIMIT, *labels])
 
     def foretold() -> dict[tuple[str, str], float]:
         """Return the values of one page by metric and container, once it tells the time to the limit."""
         found = {}
-        for (name, labels), value in brimline.series().items():
+        for (name, labels), value in slow.series().items():
             its = dict(labels)
             if its.get("diagnosis", "leaking") == "leaking":
                 found[name, its.get("container", "")] = value
         return found if (f"{MEMORY}_time_to_limit_seconds", "leaks") in found else {}
 
-    page, said = brimline.wait_for(foretold, "it is foretold"), time.monotonic()
+    page, said = slow.wait_for(foretold, "it is foretold"), time.monotonic()
     assert dockerd.cli("wait", leaks) == "137"
     left = page[f"{MEMORY}_time_to_limit_seconds", "leaks"]
     assert left / 2 < time.monotonic() - said < left * 2

@@ -117,7 +117,7 @@ class Bench:
     def __init__(self, fake: FakeDocker) -> None:
         self.fake = fake
         self.clock = FakeClock()
-        self.containers = connected(fake.host, self.clock, 2.0)
+        self.containers = connected(fake.host, self.clock, 30.0)
         self.planned: list[tuple[float, Callable[[], object]]] = []
         self.slept: list[float] = []
 

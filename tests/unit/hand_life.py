@@ -113,7 +113,7 @@ class Place:
     async def life(self, *, do: str = "restart", held: str = "", **config: object) -> AsyncIterator[Life]:
         """Let a Brimline live here."""
         actions = {"settle": "0s", **config.pop("actions", {})}  # type: ignore[dict-item] # a mapping
-        docker = {"host": self.fake.host, "timeout": "2s"}
+        docker = {"host": self.fake.host, "timeout": "30s"}
         made = Config.model_validate(
             {"actions": actions, "sources": {"docker": docker}, "storage": {"path": str(self.storage)}, **config}
         )

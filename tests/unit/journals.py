@@ -100,10 +100,8 @@ def until(look: Callable[[], bool]) -> None:
     """Wait for the writer's thread."""
 
     async def wait() -> None:
-        for _ in range(500):
-            if look():
-                return
-            await asyncio.sleep(0.01)
-        raise AssertionError("it did not come to that within 5 s")
+        async with asyncio.timeout(30):
+            while not look():  # noqa: ASYNC110 - it is a thread that brings it about
+                await asyncio.sleep(0.01)
 
     asyncio.run(wait())

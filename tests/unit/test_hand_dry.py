@@ -327,7 +327,7 @@ class Everybody:
 BUSY = Step(5.0, full={"web": 0.9, "api-1": 0.9, "api-2": 0.95}, health="healthy")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=st.lists(STEPS, min_size=3, max_size=30), follows=st.booleans())
 @example(steps=[BUSY] * 30, follows=True)
 @example(steps=[BUSY, BUSY, replace(BUSY, seconds=60.0)] * 8, follows=False)

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from brimline import hand
+from brimline import hand, telling
 from brimline.config import Config
 from brimline.deeds import Verdict
 from brimline.hand import Hand
@@ -102,6 +102,10 @@ def test_a_reload_that_takes_leave_back_does_not_leave_the_container_down(here: 
         assert slow.asked == [web]
 
     asyncio.run(body())
+
+
+def test_an_end_fits_into_the_ten_seconds_that_docker_gives() -> None:
+    assert hand._GRACE + telling._LAST_WORDS < 10
 
 
 def test_a_dry_run_starts_what_an_acting_one_had_stopped_and_begins_nothing(

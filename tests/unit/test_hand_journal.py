@@ -162,7 +162,7 @@ def test_it_comes_back_however_much_there_is_to_write(here: Place) -> None:
         here.lock_out()
         async with here.life() as life:
             here.let_in()
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not life.journal.up:
                     life.journal.prune()
                     life.hand._chronicle.note("one more")

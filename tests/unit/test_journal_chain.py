@@ -72,7 +72,7 @@ def test_an_empty_journal_is_whole(tmp_path: Path, clock: FakeClock) -> None:
     assert verified(tmp_path) == Finding(0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(seq=st.integers(1, LINES), column=st.sampled_from((*COLUMNS, "hash")), data=st.data())
 def test_any_flipped_byte_of_any_column_is_found(filled: Path, seq: int, column: str, data: st.DataObject) -> None:
     with copy_of(filled) as copy, closing(sqlite3.connect(copy / NAME, isolation_level=None)) as connection:
@@ -87,7 +87,7 @@ def test_any_flipped_byte_of_any_column_is_found(filled: Path, seq: int, column:
     assert found.lines == found.broken - 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_any_flipped_byte_of_a_line_in_the_file_is_found(filled: Path, data: st.DataObject) -> None:
     with copy_of(filled) as copy:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from brimline.journal import history, packing
@@ -184,7 +184,6 @@ def test_what_is_packed_is_unpacked(parts: list[list[int]]) -> None:
     assert [list(part) for part in unpack(pack([words(part) for part in parts]), FIELDS)] == parts
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(
         st.integers(0, 59), st.dictionaries(st.integers(1, 5), st.integers(0, NOTHING - 1), min_size=1), max_size=10

@@ -143,7 +143,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(steps=STEPS)
 def test_any_life_of_an_outbox_keeps_every_message_and_its_order(
     tmp_path_factory: pytest.TempPathFactory, steps: list[tuple[str, int]]

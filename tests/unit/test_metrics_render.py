@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
@@ -104,7 +104,6 @@ def histories(draw: st.DrawFn) -> list[Snapshot]:
     ]
 
 
-@settings(deadline=None)
 @given(histories())
 def test_both_formats_read_like_the_librarys(history: list[Snapshot]) -> None:
     renderer = Renderer(series=1000)

@@ -123,5 +123,6 @@ def test_a_service_that_hangs_holds_one_thread_and_no_more() -> None:
     assert len(services.told) == 1
     hung.set()
     assert sender._thread is not None
-    sender._thread.join(5)
+    sender._thread.join(30)
+    sender._seconds = 30
     assert sent(sender)[0] is Sent.DELIVERED

@@ -322,7 +322,7 @@ class Life:
         await deliver(self.delivery)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     steps=st.lists(
         st.one_of(

@@ -360,7 +360,7 @@ def test_a_configuration_that_cannot_be_used_changes_nothing() -> None:
     run(check)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     steps=st.lists(
         st.one_of(

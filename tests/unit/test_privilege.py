@@ -31,7 +31,7 @@ def answering(status: int, body: bytes) -> Fault:
 
 
 def config(host: str | None = None, *, action_host: str | None = None, dry_run: bool = False) -> Config:
-    docker = {"host": host, "action_host": action_host, "timeout": "2s"}
+    docker = {"host": host, "action_host": action_host, "timeout": "60s"}
     return Config.model_validate({"sources": {"docker": docker}, "actions": {"dry_run": dry_run}})
 
 
@@ -178,8 +178,9 @@ def test_no_action_waits_for_the_answer(fake: FakeDocker) -> None:
 
     async def use(acting: Acting) -> None:
         await until(lambda: "containers/create" in fake.requests)
-        async with asyncio.timeout(1.5):
+        async with asyncio.timeout(30):
             await acting.tools.containers.restart(web, StopTime(0.0))
+        assert acting.tools._privilege._tasks
         assert acting.answer is None
 
     lived(config(action_host=fake.host), use)

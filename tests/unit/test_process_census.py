@@ -128,8 +128,12 @@ def test_a_reader_that_hangs_holds_nobody_up(tree: FakeProcfs, census: Census) -
     assert census.hung == ()
 
 
-def test_the_thread_keeps_still_while_a_tick_reads(tree: FakeProcfs, census: Census) -> None:
+def test_the_thread_keeps_still_while_a_tick_reads(
+    tree: FakeProcfs, census: Census, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tree.spawn(10, ["x"])
+    wait = census._free.wait
+    monkeypatch.setattr(census._free, "wait", lambda _: wait(60))  # not a second only: this process may pause that long
     census.hold()
     census.ask([10])
     assert not census.mark().wait(0.05)

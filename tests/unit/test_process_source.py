@@ -63,6 +63,13 @@ class Watched:
                 values.setdefault(subject.name, {})[measure] = value
         return values
 
+    def tick_until(self, condition: Callable[[Values], bool]) -> Values:
+        deadline = time.monotonic() + 30
+        while not condition(values := self.tick(0.02)):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)  # the readers are real threads: they must get on faster than the fake clock does
+        return values
+
 
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
@@ -184,11 +191,7 @@ def test_pss_is_the_ratio_once_it_is_known(watched: Watched) -> None:
     watched.tree.spawn(10, ["main.py"], pages=8)
     watched.tree.spawn(11, ["x"], ppid=10, start=200, pages=8)
     watched.start({**SOROKA, "pss": True, "limit": f"{PAGE * 16}B"}, measure=lambda member: shares[member])
-    first = watched.tick()["soroka"]
-    for _ in range(100):
-        if "memory_pss_bytes" in first:
-            break
-        first = watched.tick()["soroka"]
+    first = watched.tick_until(lambda values: "memory_pss_bytes" in values["soroka"])["soroka"]
     assert first["memory_rss_bytes"] == 16 * PAGE
     assert (first["memory_pss_bytes"], first["memory_uss_bytes"]) == (4 * PAGE, 3 * PAGE)
     assert first["memory_swap_bytes"] == PAGE
@@ -202,12 +205,7 @@ def test_pss_that_may_not_be_read_is_absent_and_the_ratio_uses_rss(watched: Watc
 
     watched.tree.spawn(10, ["main.py"], pages=8)
     watched.start({**SOROKA, "pss": True, "limit": f"{PAGE * 16}B"}, measure=refuse)
-    values = watched.tick()["soroka"]
-    for _ in range(100):
-        if watched.report.info["pss"] == "denied":
-            break
-        values = watched.tick()["soroka"]
-    assert watched.report.info["pss"] == "denied"
+    values = watched.tick_until(lambda _: watched.report.info["pss"] == "denied")["soroka"]
     assert "memory_pss_bytes" not in values
     assert values["memory_used_ratio"] == 0.5
 

@@ -143,7 +143,7 @@ def test_groups_of_one_name_become_one() -> None:
     ]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rule_sets())
 def test_the_yaml_says_what_the_twins_say(rules: RuleSet) -> None:
     found = yaml.safe_load(document(rules))
@@ -157,7 +157,7 @@ needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="no
 
 
 @needs_promtool
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(rule_sets())
 def test_promtool_reads_what_is_exported(tmp_path: Path, rules: RuleSet) -> None:
     (tmp_path / "rules.yml").write_text(document(rules), encoding="utf-8")

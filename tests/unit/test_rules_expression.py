@@ -29,14 +29,14 @@ def said(text: str, kind: Kind = Kind.CONTAINER) -> list[str]:
     return [f"{text[slip.start : slip.start + slip.length]}: {slip.message}" for slip in error.value.slips]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data(), KINDS)
 def test_what_is_spelled_is_read_as_the_same(data: st.DataObject, kind: Kind) -> None:
     comparison = data.draw(comparisons(kind))
     assert parsed(expression.spell(comparison), kind) == comparison
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.text(alphabet=st.sampled_from("memory_used_ratio>=<! 85%(),[]{}MiB/s0.\té"), max_size=40), KINDS)
 def test_no_text_does_worse_than_slip(text: str, kind: Kind) -> None:
     try:

@@ -38,7 +38,7 @@ groups:
 MINIMAL = "on: container\nwhen: memory_used_ratio > 85%\n"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(rule_sets())
 def test_what_is_written_loads_to_the_same_rules(rules: RuleSet) -> None:
     again = spec.load(as_text(rules), "again.json", words())
@@ -46,7 +46,7 @@ def test_what_is_written_loads_to_the_same_rules(rules: RuleSet) -> None:
     assert again.levels == rules.levels
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_whatever_a_file_becomes_it_loads_or_says_why(data: st.DataObject) -> None:
     text = FULL

@@ -36,7 +36,7 @@ def engines(tmp_path: Path) -> Iterator[tuple[FakeDocker, FakeDocker]]:
 
 
 def config(engine: FakeDocker) -> Config:
-    return Config.model_validate({"sources": {"docker": {"host": engine.host, "timeout": "2s"}}})
+    return Config.model_validate({"sources": {"docker": {"host": engine.host, "timeout": "30s"}}})
 
 
 def made(configured: Config) -> Tools:

@@ -21,6 +21,7 @@ from brimline.web.api import reads as api
 from brimline.web.api.answers import Targets
 from brimline.web.api.queries import TargetsQuery
 from brimline.web.api.views import Shown
+from unit.acting import until
 from unit.api_scene import API, BOT, IDLE, LOST, OTHER, UNIT, YOUNG, face, restarting
 from unit.cli_views import GIB, MIB, Scene, alert, container
 from unit.web_faces import Ask, FakeFace, FakePast, browse, data, error
@@ -443,6 +444,7 @@ def test_a_crowd_that_searches_is_refused_before_it_holds_up_a_health_check(monk
     async def check(ask: Ask) -> None:
         first = [asyncio.create_task(ask("/api/v1/targets?name=shop*")) for _ in range(5)]
         try:
+            await until(lambda: sum(one.done() for one in first) >= 2)
             refusals, waiting = await asyncio.wait(first, timeout=0.5)
             assert [one.result().status for one in refusals] == [503] * 2
             health = [asyncio.create_task(ask("/health/shop-api-1")) for _ in range(20)]

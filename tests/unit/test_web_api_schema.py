@@ -44,7 +44,7 @@ def base() -> Iterator[str]:
 
 
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True)
+@settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck), derandomize=True)
 def test_every_request_gets_an_answer_of_the_document(case: schemathesis.Case, base: str) -> None:
     asked[case.operation.label] += 1
     response = case.call_and_validate(base_url=base)

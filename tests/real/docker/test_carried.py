@@ -25,6 +25,11 @@ def start(dockerd: Dockerd, tmp_path: Path) -> Callable[[], Sidecar]:
     return lambda: Sidecar(*flags, f"--storage.path={tmp_path / 'journal'}")
 
 
+def seen(brimline: Sidecar) -> None:
+    """Wait until Docker has told of the container; Brimline is ready after two seconds without its answer too."""
+    brimline.wait_for(lambda: brimline.value("brimline_container_running", container="web"), "web runs")
+
+
 def counted(brimline: Sidecar) -> tuple[float | None, float | None, float | None]:
     """Return kills, kills of workers by the own limit, and restarts."""
     cause = {"container": "web", "cause": "own_limit", "victim": "worker"}
@@ -58,18 +63,20 @@ def test_totals_go_on_after_a_stop_and_after_a_kill_of_brimline(
         brimline.close()
 
         brimline = start()
+        seen(brimline)
         assert counted(brimline) == (1, 1, 2)
         brimline.next_ticks(3)
         assert counted(brimline) == (1, 1, 2)
         dockerd.cli("exec", "--detach", web, "memload", "worker-oom", 100)
         brimline.wait_for(lambda: counted(brimline) == (2, 2, 2), "another kill")
-        brimline.wait_for(lambda: written(brimline).get(TOTAL) == 2, "the journal has it", 10)
+        brimline.wait_for(lambda: written(brimline).get(TOTAL) == 2, "the journal has it", 60)
         brimline.signal(signal.SIGKILL)
         brimline.wait()
         brimline.close()
 
         dockerd.cli("restart", "-t", "0", web)
         brimline = start()
+        seen(brimline)
         assert counted(brimline) == (2, 2, 3)
         brimline.next_ticks(3)
         assert counted(brimline) == (2, 2, 3)

@@ -97,7 +97,7 @@ def test_every_worker_of_a_container_drops_its_cache_and_the_post_says_how_much(
         *(dockerd.busybox, sys.executable, "-c", SERVICE, port),
     )
     try:
-        wait_until(lambda: dockerd.cli("logs", container_id).count("holding") == 3, "three workers", 30)
+        wait_until(lambda: dockerd.cli("logs", container_id).count("holding") == 3, "three workers", 60)
         place = place_of(dockerd, container_id)
         usage = Path(place["memory"], "memory.usage_in_bytes")
         time.sleep(2.1)  # younger ones are left alone
@@ -134,6 +134,17 @@ def test_a_container_without_the_hook_is_refused_and_not_signalled(dockerd: Dock
         dockerd.cli("rm", "--force", container_id)
 
 
+def children_of(parent: int) -> list[int]:
+    found = []
+    for name in PROCFS.listing():
+        if name.isdecimal():
+            try:
+                found += [int(name)] if PROCFS.stat(int(name)).ppid == parent else []
+            except OSError:
+                continue
+    return found
+
+
 @pytest.fixture(params=["", "--preload"], ids=["each its own app", "preloaded"])
 def gunicorn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[int, ...]]:
     """Three workers of a real gunicorn; their processes, the master first."""
@@ -149,18 +160,16 @@ def gunicorn(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[i
     try:
 
         def workers() -> tuple[int, ...]:
-            pids = [int(name) for name in PROCFS.listing() if name.isdecimal()]
-            found = Workers(PROCFS)
-            children = [pid for pid in pids if Path(f"/proc/{pid}").exists() and PROCFS.stat(pid).ppid == master.pid]
+            found, children = Workers(PROCFS), children_of(master.pid)
             there = found.carriers(found.crew(None, children)) == 3 and all(PROCFS.rss(pid) > CACHE for pid in children)
             return tuple(children) if there else ()
 
-        pids = wait_until(workers, "three workers with the hook", 30)
+        pids = wait_until(workers, "three workers with the hook", 60)
         time.sleep(2.1)
         yield (master.pid, *pids)
     finally:
-        end_process(master.pid)
-        master.wait(10)
+        end_process(master.pid, 60)
+        master.wait()
 
 
 def test_every_worker_of_a_gunicorn_is_reached(gunicorn: tuple[int, ...], tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import docker as sdk
@@ -84,7 +85,7 @@ class Watched:
             "run", "--detach", "--network", "none", "--name", name, *options, self.engine.busybox, *command
         )
 
-    async def until(self, condition: Callable[[], object], seconds: float = 20) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60) -> None:
         async with asyncio.timeout(seconds):
             while not condition():
                 with suppress(TimeoutError):  # a sample of stats wakes nobody
@@ -104,7 +105,7 @@ def follow(
         watched = Watched(engine, options, locate or Cgroupfs().locate)
         running = asyncio.ensure_future(watched.source.run())
         try:
-            assert await watched.source.first(20)
+            assert await watched.source.first(60)
             await use(watched)
             assert not running.done()
         finally:
@@ -265,12 +266,12 @@ def test_tls(tmp_path: Path) -> None:
     daemon = Dockerd(options=["--host", host, "--tlsverify", *served])
 
     async def use(environ: dict[str, str]) -> None:
-        api = await DockerApi.connect(host, environ, Calls(), 5)
+        api = await DockerApi.connect(host, environ, Calls(), 60)
         with closing(api):
             stream = await api.events(None, FILTERS, 30)
             assert await api.containers() == []
             await asyncio.to_thread(daemon.cli, "create", "--name", "web", daemon.busybox)
-            assert [event["Action"] for event in await stream.arrivals(10)] == ["create"]
+            assert [event["Action"] for event in await stream.arrivals(60)] == ["create"]
             stream.close()
             with pytest.raises(UnreachableError):  # the reader's thread has ended, which it does not by itself
                 await stream.arrivals(10)
@@ -314,15 +315,17 @@ def test_two_hundred_containers_made_and_removed(engine: Dockerd) -> None:
         threads = threading.active_count()
         with ThreadPoolExecutor(3) as pool:
             storm = asyncio.gather(*(asyncio.get_running_loop().run_in_executor(pool, one, n) for n in range(STORM)))
-            slowest = 0.0
+            took, busy = [], []
             while not storm.done():
-                began = time.perf_counter()
+                began, began_to_work = time.perf_counter(), time.thread_time()
                 assert watched.error() is None
                 assert "steady" in {t.subject.name for t in watched.source.targets()}
-                slowest = max(slowest, time.perf_counter() - began)
+                took.append(time.perf_counter() - began)
+                busy.append(time.thread_time() - began_to_work)
                 await asyncio.sleep(0.05)
             await storm
-        assert slowest < 0.1
+        assert max(busy) < 0.1
+        assert median(took) < 0.1, "a read waits for the engine"
         await watched.until(lambda: watched.values(docker.RUNNING) == {"steady": 1})
         assert len(watched.source.targets()) == 1
         assert not watched.source._roster.unreadable
@@ -353,7 +356,7 @@ def test_the_fake_engine_answers_like_this_one(engine: Dockerd, tmp_path: Path) 
     pretended = fake.add("web", labels={"com.docker.compose.project": "shop"})
 
     async def answers(host: str, container_id: str, provoke: Callable[[], object]) -> dict[str, Any]:
-        api = await DockerApi.connect(host, {}, Calls(), 5)
+        api = await DockerApi.connect(host, {}, Calls(), 60)
         with closing(api):
             stream = await api.events(None, FILTERS, 30)
             found = {
@@ -365,7 +368,7 @@ def test_the_fake_engine_answers_like_this_one(engine: Dockerd, tmp_path: Path) 
                 "total": await api.memory_total(),
             }
             await asyncio.to_thread(provoke)
-            found["event"] = (await stream.arrivals(10))[-1]
+            found["event"] = (await stream.arrivals(60))[-1]
             stream.close()
         return found
 
@@ -393,5 +396,5 @@ def test_the_filter_lets_through_what_the_source_needs_and_no_exec(engine: Docke
     engine.cli("rm", "-f", "web2")
     with closing(sdk.APIClient(engine.url, version="1.41")) as client:
         query = urllib.parse.urlencode({"since": began, "until": time.time() + 1, "filters": json.dumps(dict(FILTERS))})
-        lines = client.get(f"{client.base_url}/v1.41/events?{query}", timeout=10).text.splitlines()
+        lines = client.get(f"{client.base_url}/v1.41/events?{query}", timeout=60).text.splitlines()
     assert [json.loads(line)["Action"] for line in lines] == ["create", "start", "rename", "kill", "die", "destroy"]

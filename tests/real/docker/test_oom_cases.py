@@ -16,6 +16,7 @@ from real.sidecar import Sidecar
 BY_CAUSE = "brimline_container_memory_oom_kills_by_cause_total"
 TOTAL = "brimline_container_memory_oom_kills_total"
 V1 = Path("/sys/fs/cgroup/memory")
+FILLED_ONCE_TOLD = "while [ ! -e /tmp/go ]; do sleep 0.1; done; exec memload anon 200"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,7 @@ def known(brimline: Sidecar, name: str) -> None:
 
 
 def expect(brimline: Sidecar, name: str, wanted: dict[str, float]) -> None:
-    brimline.wait_for(lambda: causes(brimline, name) == wanted, f"{name}: {wanted}, not {causes(brimline, name)}", 15)
+    brimline.wait_for(lambda: causes(brimline, name) == wanted, f"{name}: {wanted}, not {causes(brimline, name)}", 60)
     brimline.next_ticks(3)
     assert causes(brimline, name) == wanted
     assert brimline.value(TOTAL, container=name) == sum(wanted.values())
@@ -49,10 +50,13 @@ def test_kills_are_heard_by_event_here(brimline: Sidecar, containers: Callable[.
     assert brimline.find("brimline_source_info", source="cgroup", events="event", version="v1")
 
 
-def test_own_limit_main_process(dockerd: Dockerd, brimline: Sidecar, containers: Callable[..., str]) -> None:
-    container = containers("wait", 2, "+", "anon", 200, options=["--memory", "50m", "--name", "own-main"], ready=False)
+@pytest.mark.usefixtures("containers")
+def test_own_limit_main_process(dockerd: Dockerd, brimline: Sidecar) -> None:
+    options = ["--network", "none", "--memory", "50m", "--name", "own-main"]
+    dockerd.cli("run", "--detach", *options, dockerd.busybox, "sh", "-c", FILLED_ONCE_TOLD)
     known(brimline, "own-main")
-    dockerd.cli("wait", container)
+    dockerd.cli("exec", "own-main", "sh", "-c", ": > /tmp/go")
+    dockerd.cli("wait", "own-main")
     expect(brimline, "own-main", {"own_limit/main": 1})
     assert brimline.value("brimline_container_exit_code", container="own-main") == 137
 
@@ -68,7 +72,7 @@ def test_own_limit_within_moments_of_its_start(
 
     name = next((name for name in (f"own-fast-{i}" for i in range(5)) if killed(name)), None)
     assert name, "Docker told of none of five kills"
-    brimline.wait_for(lambda: brimline.value(TOTAL, container=name), f"the kill of {name}", 15)
+    brimline.wait_for(lambda: brimline.value(TOTAL, container=name), f"the kill of {name}", 60)
     brimline.next_ticks(3)
     assert brimline.value(TOTAL, container=name) == 1
     assert list(causes(brimline, name)) in (["own_limit/main"], ["unknown/main"])

@@ -109,7 +109,7 @@ def carried_out(action: Recycle, what: Job) -> Proof:
 
 
 def get(port: int, path: str = "/") -> int:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=60) as answer:
         return int(answer.read())
 
 
@@ -141,8 +141,8 @@ def master(tmp_path: Path) -> Iterator[Callable[..., subprocess.Popen[bytes]]]:
     yield begin
     for process in started:
         family = descendants(process.pid)
-        process.terminate()
-        process.wait(10)
+        end_process(process.pid, 60)
+        process.wait()
         for pid in family[1:]:
             end_process(pid)
 
@@ -159,7 +159,7 @@ def test_the_largest_worker_of_a_gunicorn_in_a_container_is_replaced_and_the_con
         *(sys.executable, "-m", "gunicorn", "--workers=2", f"--bind=127.0.0.1:{port}", "shop:app"),
     )
     try:
-        wait_until(lambda: answers(port), "gunicorn answers", 30)
+        wait_until(lambda: answers(port), "gunicorn answers", 60)
         place = Cgroupfs().locate({container_id: dockerd.pid(container_id)})[container_id]
         before = dockerd.inspect(container_id)["State"]
         get(port, "/grow")
@@ -185,7 +185,7 @@ def test_the_largest_worker_of_a_uvicorn_is_replaced(
     port = free_port()
     (tmp_path / "shop.py").write_text(ASGI)
     server = master("-m", "uvicorn", "shop:app", "--workers", 2, "--port", port, "--lifespan", "off")
-    wait_until(lambda: answers(port), "uvicorn answers", 30)
+    wait_until(lambda: answers(port), "uvicorn answers", 60)
     largest = get(port, "/grow")
     proof = carried_out(Recycle(PROCFS, workers=Workers(PROCFS)), job(GROUP, descendants(server.pid)))
     assert proof.ok, proof.detail
@@ -229,13 +229,13 @@ class TestCelery:
         pid = self.worker(master, tmp_path, redis)
         self.send(tmp_path, redis, 2, 1.5)
         begun = tmp_path / "begun"
-        wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 2, "both children work", 20)
+        wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 2, "both children work", 60)
         proof = carried_out(Recycle(PROCFS, workers=Workers(PROCFS)), job(GROUP, descendants(pid)))
         assert proof.ok, proof.detail
         done = tmp_path / "done"
-        wait_until(lambda: done.exists() and len(done.read_text().split()) == 2, "both tasks done", 20)
+        wait_until(lambda: done.exists() and len(done.read_text().split()) == 2, "both tasks done", 60)
         self.send(tmp_path, redis, 2, 0)
-        wait_until(lambda: len(done.read_text().split()) == 4, "the new child works", 20)
+        wait_until(lambda: len(done.read_text().split()) == 4, "the new child works", 60)
         assert "WorkerLostError" not in (tmp_path / "log").read_text()
 
     def test_a_child_that_is_never_seen_idle_keeps_its_task(
@@ -245,10 +245,10 @@ class TestCelery:
         monkeypatch.setattr(recycle, "_IDLE", 0.5)
         broker = "filesystem://"
         pid = self.worker(master, tmp_path, broker)
-        self.send(tmp_path, broker, 2, 4)
+        self.send(tmp_path, broker, 2, 12)
         begun, done = tmp_path / "begun", tmp_path / "done"
-        wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 2, "both children work", 20)
+        wait_until(lambda: begun.exists() and len(begun.read_text().split()) == 2, "both children work", 60)
         proof = carried_out(Recycle(PROCFS, workers=Workers(PROCFS)), job(GROUP, descendants(pid)))
         assert not proof.ok
         assert "nothing was done" in proof.detail
-        wait_until(lambda: done.exists() and len(done.read_text().split()) == 2, "both tasks done", 20)
+        wait_until(lambda: done.exists() and len(done.read_text().split()) == 2, "both tasks done", 60)

@@ -120,7 +120,7 @@ def test_restarts_take_the_containers_own_time_and_are_seen_through_to_their_hea
             outcome, _ = acting.outcome(name)
             before = next(d for d, o, _ in acting.ears.concludes if o is outcome).at.wall
             finished = await finished_at(acting, name)
-            assert seconds - 0.2 <= finished - before <= seconds + 3
+            assert seconds - 0.2 <= finished - before <= seconds + 6, "not Docker's own 10 s"
         outcome, fate = acting.outcome("sick")
         assert (outcome.ok, fate) == (False, Fate.FAILED)
         assert "its health check fails" in outcome.detail
@@ -300,7 +300,7 @@ def test_a_swarm_task_is_replaced_and_never_doubled(own_dockerd: Dockerd) -> Non
     once = [*service, "--restart-condition", "none"]
     once[once.index("web")] = "once"
     engine.cli(*once, image, *POLITE)
-    wait_until(lambda: len(engine.cli("ps", "--quiet").split()) == 2, "Swarm starts its tasks", 30)
+    wait_until(lambda: len(engine.cli("ps", "--quiet").split()) == 2, "Swarm starts its tasks", 60)
     [kept, first] = sorted(engine.cli("ps", "--format", "{{.Names}}").split())
 
     async def use(acting: Acting) -> None:

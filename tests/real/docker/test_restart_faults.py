@@ -26,6 +26,7 @@ from brimline.httpclient import HttpClient
 from brimline.model import Container
 from brimline.sources.cgroupfs import Cgroupfs
 from real.engine import Dockerd
+from real.places import wait_until
 from unit.acting import Ears, MemoryJournal, RealClock, connected, decided, standing, subject_of, until
 
 # Where connecting fails the SDK leaves its socket to the garbage collector (docker/docker-py pull request 3356).
@@ -33,6 +34,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning
 POLICIES = ("no", "on-failure", "unless-stopped", "always")
 STUBBORN = ("sh", "-c", "trap '' TERM; while true; do sleep 0.1; done")
 SLOW = ("sh", "-c", "trap 'sleep 1; exit 0' TERM; while true; do sleep 0.1; done")
+LONG_STOP = "brimline.stop-timeout=15s"  # an engine is killed amid it; the engine's own stops take the container's time
 CLOCK = RealClock()
 
 
@@ -115,8 +117,8 @@ def test_an_engine_killed_amid_restarts_leaves_none_down(own_dockerd: Dockerd) -
 
 def test_the_next_brimline_finishes_what_an_engine_left_down_and_respects_a_person(own_dockerd: Dockerd) -> None:
     engine = own_dockerd
-    for name in ("half", "untouched"):
-        run(engine, name, "--restart", "unless-stopped", "--stop-timeout", "1")
+    run(engine, "half", "--restart", "unless-stopped", "--stop-timeout", "1", "--label", LONG_STOP)
+    run(engine, "untouched", "--restart", "unless-stopped", "--stop-timeout", "1")
     for name in ("done", "persons", "gone", "crashed"):
         run(engine, name, "--stop-timeout", "1")
     asked = {name: decision(engine, name) for name in ("done", "persons", "gone", "crashed", "untouched")}
@@ -146,7 +148,7 @@ def test_the_next_brimline_finishes_what_an_engine_left_down_and_respects_a_pers
         container = await containers.inspect(half.subject.uid.partition("@")[0])
         job = Job(half, standing(half.subject), container)
         running = asyncio.ensure_future(restart_action(containers, http).run(job))
-        await asyncio.sleep(0.4)
+        await asyncio.to_thread(wait_until, lambda: engine.told("kill", "half"), "the engine stops it", 60)
         await asyncio.to_thread(engine.kill)
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

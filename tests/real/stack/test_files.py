@@ -26,7 +26,7 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 MOST_EXPOSED = 3.0
 PATIENCE = {
-    "group_wait: 1m": "group_wait: 2s",
+    "group_wait: 1m": "group_wait: 8s",  # within which what is mended must have ended, on a busy machine too
     "group_wait: 10s": "group_wait: 1s",
     "group_interval: 1m": "group_interval: 1s",
 }
@@ -290,14 +290,15 @@ def test_a_critical_alert_inhibits_the_warning_and_a_restart_in_time_keeps_the_p
             time.sleep(0.5)  # an alert that ended when it began was never there
             now = datetime.now(UTC).isoformat()
             post(alertmanager, alert("InferenceMemoryCritical", "critical", "mended") | {"endsAt": now})
-            wait_until(lambda: hook.of("/page"), "the page", 15)
-            wait_until(lambda: hook.of("/chat"), "the word in the chat", 15)
-            time.sleep(1)  # what would come too comes within the group's interval
-    told_of = {
-        path: {one["labels"]["container"] for told in hook.of(path) for one in told.body["alerts"]}
-        for path in ("/page", "/chat")
-    }
-    assert told_of == {"/page": {"worn", "looping", "twin"}, "/chat": {"full", "twin"}}
+            wait_until(lambda: told_of(hook, "/page") >= {"worn", "looping", "twin"}, "the pages", 60)
+            wait_until(lambda: told_of(hook, "/chat") >= {"full", "twin"}, "the words in the chat", 60)
+            time.sleep(2)  # what would come too comes within the group's interval
+    assert told_of(hook, "/page") == {"worn", "looping", "twin"}
+    assert told_of(hook, "/chat") == {"full", "twin"}
+
+
+def told_of(hook: Hook, path: str) -> set[str]:
+    return {one["labels"]["container"] for told in hook.of(path) for one in told.body["alerts"]}
 
 
 def post(alertmanager: Alertmanager, *alerts: dict[str, Any]) -> None:
