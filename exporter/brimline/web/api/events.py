@@ -43,7 +43,9 @@ class Events:
         self._over = asyncio.Event()
 
     async def get(self, _: web.Request) -> Stream:
-        """Answer with a stream, where there is a place."""
+        """Answer with a stream, where there is a place; who left without a word gives up theirs now."""
+        for stream in [one for one in self._streams if one.left]:
+            stream.give_up()
         if len(self._streams) >= self._most:
             sentence = f"{self._most} streams of events are open; close one, or ask for /api/v1/status now and then"
             raise RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, sentence, {"Retry-After": "30"})
@@ -61,6 +63,17 @@ class Stream(web.StreamResponse):
         super().__init__(headers=_HEADERS)
         self._face, self._streams, self._over = face, streams, over
         self._transport: asyncio.Transport | None = None
+        self._given_up = asyncio.Event()
+
+    @property
+    def left(self) -> bool:
+        """Whether its client is gone, which the stream itself notices when it writes the next time."""
+        return self._transport is not None and self._transport.is_closing()
+
+    def give_up(self) -> None:
+        """Free the place at once and have the stream end."""
+        self._streams.discard(self)
+        self._given_up.set()
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
         """Take the place and send the headers."""
@@ -99,7 +112,7 @@ class Stream(web.StreamResponse):
 
     async def _put(self, data: bytes) -> None:
         """Send one event; a client that has not taken the one before by now does not read."""
-        if self._transport is None or self._transport.is_closing():
+        if self._transport is None or self.left:
             raise ConnectionResetError
         if self._transport.get_write_buffer_size():
             self._transport.abort()
@@ -108,7 +121,7 @@ class Stream(web.StreamResponse):
 
     async def _rest(self, tick: asyncio.Event) -> bool:
         """Wait for the next event; tell whether Brimline stops."""
-        waiting = [asyncio.ensure_future(event.wait()) for event in (tick, self._over)]
+        waiting = [asyncio.ensure_future(event.wait()) for event in (tick, self._over, self._given_up)]
         try:
             await asyncio.wait(waiting, timeout=HEARTBEAT, return_when=asyncio.FIRST_COMPLETED)
         finally:
