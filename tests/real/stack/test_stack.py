@@ -17,7 +17,7 @@ from real.stack.walled import Compose, Walled
 pytestmark = pytest.mark.timeout(800)
 
 MINUTE = 7  # scrapes, one each 10 s
-STORY = 120.0  # seconds from the alert to the end of the restart
+STORY = 120.0  # seconds from the moment that everything is up to the new start
 PATIENCE = 180
 LEAKER = '{compose_service="translator"}'
 OURS = "fedcba9876543210"  # no container has this id
@@ -101,6 +101,7 @@ def test_every_part_of_the_stack_is_bound_and_takes_few_rights(walled: Walled, s
 
 
 def test_a_leak_is_alerted_cleaned_and_restarted_within_two_minutes(walled: Walled, stack: Compose) -> None:
+    began = time.time()
     leaker = stack.container("translator")
     started = walled.inspect(leaker)["State"]["StartedAt"]
 
@@ -125,13 +126,14 @@ def test_a_leak_is_alerted_cleaned_and_restarted_within_two_minutes(walled: Wall
         wait_until(lambda: value(stack, done % "restart"), "the restart is concluded", PATIENCE)
     except TimeoutError as late:
         raise AssertionError(f"{late}\n{stack.logs('brimline')}\n{stack.logs('load')}") from late
-    # Brimline's own times: Prometheus sees them up to a scrape later.
+    # The times of those who did it: Prometheus sees them up to a scrape later.
     cleaned, ended = value(stack, done % "cleanup"), value(stack, done % "restart")
     assert cleaned is not None
     assert ended is not None
-    assert fired < cleaned < ended < fired + STORY
     after = walled.inspect(leaker)
     assert after["State"]["StartedAt"] != started
+    assert fired < cleaned < datetime.fromisoformat(after["State"]["StartedAt"]).timestamp() < began + STORY
+    assert cleaned < ended
     assert after["RestartCount"] == 0, "it was Brimline, not the restart policy"
 
     # Nobody died of it, nobody else was touched, and the way to the engine is narrow.
